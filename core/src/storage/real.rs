@@ -1,1 +1,4 @@
-//! Written elsewhere.
+//! Stub until merged.
+/// Stub.
+#[derive(Debug)]
+pub struct RealStorage;

@@ -24,8 +24,14 @@ impl BitArray {
     /// If `len` exceeds [`MAX_BITS`].
     #[must_use]
     pub fn new(len: usize) -> Self {
-        assert!(len <= MAX_BITS, "{len} bits, at most {MAX_BITS} are allowed");
-        Self { len, words: vec![0; len.div_ceil(64)] }
+        assert!(
+            len <= MAX_BITS,
+            "{len} bits, at most {MAX_BITS} are allowed"
+        );
+        Self {
+            len,
+            words: vec![0; len.div_ceil(64)],
+        }
     }
 
     /// Number of bits.
@@ -98,7 +104,7 @@ impl BitArray {
     /// The places of the ones, ascending.
     pub fn ones(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(i, &word)| {
-            std::iter::successors(Some(word), |w| Some(w & (w - 1)))
+            std::iter::successors(Some(word), |w| Some(w & w.wrapping_sub(1)))
                 .take_while(|&w| w != 0)
                 .map(move |w| i * 64 + w.trailing_zeros() as usize)
         })
@@ -152,14 +158,20 @@ impl BorshDeserialize for BitArray {
             let what = format!("{len} bits, at most {MAX_BITS} are allowed");
             return Err(Error::new(ErrorKind::InvalidData, what));
         }
-        let mut array = Self { len, words: Vec::new() };
+        let mut array = Self {
+            len,
+            words: Vec::new(),
+        };
         for _ in 0..len.div_ceil(64) {
             array.words.push(u64::deserialize_reader(reader)?);
         }
         let read = array.words.last().copied();
         array.clear_tail();
         if array.words.last().copied() != read {
-            return Err(Error::new(ErrorKind::InvalidData, "bits set beyond the length"));
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "bits set beyond the length",
+            ));
         }
         Ok(array)
     }

@@ -33,7 +33,10 @@ impl<T, const N: usize> TryFrom<Vec<T>> for Bounded<T, N> {
 
     fn try_from(items: Vec<T>) -> std::result::Result<Self, TooLong> {
         if items.len() > N {
-            return Err(TooLong { len: items.len(), max: N });
+            return Err(TooLong {
+                len: items.len(),
+                max: N,
+            });
         }
         Ok(Self(items))
     }
@@ -82,7 +85,10 @@ impl<const N: usize> TryFrom<Vec<u8>> for BoundedBytes<N> {
 
     fn try_from(bytes: Vec<u8>) -> std::result::Result<Self, TooLong> {
         if bytes.len() > N {
-            return Err(TooLong { len: bytes.len(), max: N });
+            return Err(TooLong {
+                len: bytes.len(),
+                max: N,
+            });
         }
         Ok(Self(bytes))
     }

@@ -78,7 +78,11 @@ mod tests {
     #[test]
     fn sha256_of_abc_is_the_published_value() {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let hex: String = sha256(b"abc").0.iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = sha256(b"abc")
+            .0
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(hex, expected);
     }
 }

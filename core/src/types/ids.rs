@@ -326,7 +326,11 @@ mod tests {
 
     #[test]
     fn points_are_ordered_by_height_then_round_then_step() {
-        let at = |h, r, step| Hrs { height: Height(h), round: Round(r), step };
+        let at = |h, r, step| Hrs {
+            height: Height(h),
+            round: Round(r),
+            step,
+        };
         let ordered = [
             at(1, 0, Step::Commit),
             at(2, 0, Step::NewHeight),

@@ -47,7 +47,11 @@ pub fn merkle_root<L: AsRef<[u8]>>(leaves: &[L]) -> Hash {
 #[must_use]
 pub fn merkle_proofs<L: AsRef<[u8]>>(leaves: &[L]) -> (Hash, Vec<Proof>) {
     let mut trails: Vec<Vec<Hash>> = vec![Vec::new(); leaves.len()];
-    let root = if leaves.is_empty() { sha256(&[]) } else { climb(leaves, &mut trails) };
+    let root = if leaves.is_empty() {
+        sha256(&[])
+    } else {
+        climb(leaves, &mut trails)
+    };
     let count = |n: usize| {
         #[expect(clippy::expect_used, reason = "documented panic")]
         u32::try_from(n).expect("a tree has at most u32::MAX leaves")
@@ -56,7 +60,11 @@ pub fn merkle_proofs<L: AsRef<[u8]>>(leaves: &[L]) -> (Hash, Vec<Proof>) {
     let proofs = trails.into_iter().enumerate().map(|(index, aunts)| {
         #[expect(clippy::expect_used, reason = "32 levels hold u32::MAX leaves")]
         let aunts = Bounded::try_from(aunts).expect("a tree of u32 leaves is at most 32 deep");
-        Proof { total, index: count(index), aunts }
+        Proof {
+            total,
+            index: count(index),
+            aunts,
+        }
     });
     (root, proofs.collect())
 }
