@@ -1,5 +1,8 @@
 //! A complete Tendermint-style BFT consensus engine without I/O.
+pub mod app;
 pub mod codec;
 pub mod crypto;
+pub mod ledger;
+pub mod privval;
 pub mod storage;
 pub mod types;

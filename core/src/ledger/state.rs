@@ -1,0 +1,204 @@
+//! What a node knows after applying a block, and the rules that make the next block valid.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{
+    app::App,
+    crypto::{CommitError, Verify, verify_commit},
+    types::{
+        Address, Block, BlockId, ChainId, Commit, Hash, Header, Height, Time, Tx, ValidatorError,
+        ValidatorSet, ValidatorUpdate,
+    },
+};
+
+/// What all nodes of a chain agree on before the first block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Genesis {
+    /// The chain's name.
+    pub chain: ChainId,
+    /// When it starts; the first block is later.
+    pub time: Time,
+    /// Its first validators.
+    pub validators: Vec<ValidatorUpdate>,
+}
+
+/// The chain after its last applied block.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct State {
+    /// The chain's name.
+    pub chain: ChainId,
+    /// Height of the last applied block, 0 before the first.
+    pub height: Height,
+    /// The last applied block; `None` before the first.
+    pub last_block: Option<BlockId>,
+    /// Its time, or the genesis time.
+    pub last_time: Time,
+    /// Who decided it; `None` before the first.
+    pub last_validators: Option<ValidatorSet>,
+    /// Who decides the next block.
+    pub validators: ValidatorSet,
+    /// The application hash that the next header must carry.
+    pub app_hash: Hash,
+    /// How many configuration changes the next header must count.
+    pub config_sequence: u64,
+}
+
+/// Why a block may not follow the last one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBlock {
+    /// A header field has another value than the chain so far demands.
+    #[error("header field {0} does not follow from the chain")]
+    Field(&'static str),
+    /// The time is not later than the previous block's.
+    #[error("time {got:?} is not later than {last:?}")]
+    Time {
+        /// The block's time.
+        got: Time,
+        /// The previous block's.
+        last: Time,
+    },
+    /// The commit for the previous block is missing, or there is one at the first height.
+    #[error("a commit for the previous block is needed at every height but the first")]
+    Commit,
+    /// The commit does not prove the previous block.
+    #[error("last commit: {0}")]
+    LastCommit(#[from] CommitError),
+    /// A transaction is malformed.
+    #[error("transaction {0} is malformed")]
+    Tx(usize),
+}
+
+impl State {
+    /// The state before the first block.
+    ///
+    /// # Errors
+    /// If the validator set is impossible.
+    pub fn genesis(genesis: &Genesis) -> Result<Self, ValidatorError> {
+        Ok(Self {
+            chain: genesis.chain.clone(),
+            height: Height::ZERO,
+            last_block: None,
+            last_time: genesis.time,
+            last_validators: None,
+            validators: ValidatorSet::new(&genesis.validators)?,
+            app_hash: App::default().hash(),
+            config_sequence: 0,
+        })
+    }
+
+    /// The next block with these transactions, as `proposer` builds it at local time `now`.
+    ///
+    /// # Panics
+    /// If there are more transactions than a block holds.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "documented panic")]
+    pub fn next_block(
+        &self,
+        now: Time,
+        proposer: Address,
+        txs: Vec<Tx>,
+        last_commit: Option<Commit>,
+    ) -> Block {
+        let header = Header {
+            chain: self.chain.clone(),
+            height: self.height.next(),
+            // A slow clock must not stop the chain: time always grows.
+            time: now.max(Time(self.last_time.0.saturating_add(1))),
+            last_block: self.last_block,
+            last_commit_hash: Block::commit_hash(last_commit.as_ref()),
+            data_hash: Block::data_hash(&txs),
+            validators_hash: self.validators.hash(),
+            app_hash: self.app_hash,
+            config_sequence: self.config_sequence,
+            proposer,
+        };
+        let txs = txs
+            .try_into()
+            .expect("a block holds a bounded number of transactions");
+        Block {
+            header,
+            txs,
+            last_commit,
+        }
+    }
+
+    /// `valid(v)` of the paper: whether `block` may follow the last one. Depends on nothing but this state, so all
+    /// correct nodes agree.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self, verify: &dyn Verify, block: &Block) -> Result<(), InvalidBlock> {
+        let header = &block.header;
+        let fields = [
+            (header.chain == self.chain, "chain"),
+            (header.height == self.height.next(), "height"),
+            (header.last_block == self.last_block, "last_block"),
+            (
+                header.validators_hash == self.validators.hash(),
+                "validators_hash",
+            ),
+            (header.app_hash == self.app_hash, "app_hash"),
+            (
+                header.config_sequence == self.config_sequence,
+                "config_sequence",
+            ),
+            (
+                self.validators.index_of(&header.proposer).is_some(),
+                "proposer",
+            ),
+        ];
+        if let Some((_, field)) = fields.into_iter().find(|(holds, _)| !holds) {
+            return Err(InvalidBlock::Field(field));
+        }
+        if header.time <= self.last_time {
+            return Err(InvalidBlock::Time {
+                got: header.time,
+                last: self.last_time,
+            });
+        }
+        self.validate_last_commit(verify, block)?;
+        let bad = block.txs.iter().position(|tx| App::check(tx).is_err());
+        bad.map_or(Ok(()), |i| Err(InvalidBlock::Tx(i)))
+    }
+
+    fn validate_last_commit(&self, verify: &dyn Verify, block: &Block) -> Result<(), InvalidBlock> {
+        match (self.last_block, &self.last_validators, &block.last_commit) {
+            (None, None, None) => Ok(()),
+            (Some(last), Some(validators), Some(commit)) => {
+                let at = (self.height, last);
+                Ok(verify_commit(verify, &self.chain, validators, at, commit)?)
+            }
+            _ => Err(InvalidBlock::Commit),
+        }
+    }
+
+    /// The state after `block`, and the application after executing it. Changes of the validator set take effect at the
+    /// next height; impossible ones are ignored as a whole, by everybody alike.
+    ///
+    /// # Panics
+    /// If the block is not of the next height.
+    #[must_use]
+    pub fn apply(&self, app: &App, id: BlockId, block: &Block) -> (Self, App) {
+        assert_eq!(
+            block.header.height,
+            self.height.next(),
+            "blocks are applied in order"
+        );
+        let mut app = app.clone();
+        let executed = app.execute(block.header.height, &block.txs);
+        let changed = self.validators.with_updates(&executed.updates);
+        let state = Self {
+            chain: self.chain.clone(),
+            height: block.header.height,
+            last_block: Some(id),
+            last_time: block.header.time,
+            last_validators: Some(self.validators.clone()),
+            validators: changed
+                .unwrap_or_else(|_| self.validators.clone())
+                .next_turn(),
+            app_hash: executed.app_hash,
+            config_sequence: self.config_sequence,
+        };
+        (state, app)
+    }
+}

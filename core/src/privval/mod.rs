@@ -1,0 +1,312 @@
+//! Sign state: why a validator never signs two different things for one height, round and step.
+//!
+//! [`SignState`] remembers the last thing signed. It is written to its own file, beside the log, and both are durable
+//! before a signature leaves the node: two places must be lost before a validator can equivocate. The file has two slots
+//! of one sector each, written in turn, so that a torn write can only damage the slot being replaced.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{
+    crypto::Sign,
+    storage::{Access, FileId, Storage, StorageError, read_full, write_all, write_atomic},
+    types::{BoundedBytes, Height, Round, Signature},
+};
+
+const FILE: &str = "sign_state";
+const SLOT_BYTES: usize = 512;
+const SLOT_HEAD: usize = 6;
+
+/// What is signed in a round, in the order in which it is signed (Tendermint's `stepPropose` to `stepPrecommit`).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum SignStep {
+    /// A proposal.
+    Propose = 1,
+    /// A prevote.
+    Prevote = 2,
+    /// A precommit.
+    Precommit = 3,
+}
+
+/// Where a signature belongs, ordered by height, round, step.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+pub struct SignSlot {
+    /// The height.
+    pub height: Height,
+    /// The round.
+    pub round: Round,
+    /// What is signed.
+    pub step: SignStep,
+}
+
+/// The last thing a validator signed.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+struct Signed {
+    slot: SignSlot,
+    bytes: BoundedBytes<256>,
+    signature: Signature,
+}
+
+/// Why a signature was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Something later was signed before.
+    #[error("regression: asked to sign {asked:?} after {last:?}")]
+    Regression {
+        /// What was asked for.
+        asked: SignSlot,
+        /// What was signed last.
+        last: SignSlot,
+    },
+    /// Something else was signed for the same height, round and step.
+    #[error("conflict: something else was signed for {0:?}")]
+    Conflict(SignSlot),
+}
+
+/// Remembers the last thing signed and refuses everything that could contradict it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignState {
+    last: Option<Signed>,
+}
+
+impl SignState {
+    /// What was signed last.
+    #[must_use]
+    pub fn last(&self) -> Option<SignSlot> {
+        self.last.as_ref().map(|s| s.slot)
+    }
+
+    /// Signs `bytes` for `slot`. The same bytes for the same slot get the same signature again.
+    ///
+    /// The caller must make the new state durable before the signature is seen by anybody.
+    ///
+    /// # Errors
+    /// If anything later, or anything else for this slot, was signed before.
+    ///
+    /// # Panics
+    /// If `bytes` is longer than 256 bytes, which no sign bytes of ours are.
+    #[expect(clippy::expect_used, reason = "documented panic")]
+    pub fn sign(
+        &mut self,
+        key: &dyn Sign,
+        slot: SignSlot,
+        bytes: Vec<u8>,
+    ) -> Result<Signature, Refused> {
+        if let Some(last) = &self.last {
+            if slot < last.slot {
+                return Err(Refused::Regression {
+                    asked: slot,
+                    last: last.slot,
+                });
+            }
+            if slot == last.slot {
+                let same = *last.bytes == *bytes;
+                return if same {
+                    Ok(last.signature)
+                } else {
+                    Err(Refused::Conflict(slot))
+                };
+            }
+        }
+        let signature = key.sign(&bytes);
+        let bytes = BoundedBytes::try_from(bytes).expect("sign bytes are short");
+        self.last = Some(Signed {
+            slot,
+            bytes,
+            signature,
+        });
+        Ok(signature)
+    }
+}
+
+/// Why the sign state could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignFileError {
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// No slot holds a valid state: the file is damaged. Signing on would risk a double signature.
+    #[error("{0}: no slot is readable; restore the file or retire the key")]
+    Damaged(String),
+}
+
+/// The file that holds a [`SignState`].
+#[derive(Debug)]
+pub struct SignFile {
+    file: FileId,
+    generation: u64,
+}
+
+impl SignFile {
+    /// Makes the file with an empty state in both slots; durable on return.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn create(storage: &mut dyn Storage, dir: &str) -> Result<Self, StorageError> {
+        let mut bytes = slot_bytes(0, &SignState::default());
+        bytes.extend(slot_bytes(1, &SignState::default()));
+        write_atomic(storage, dir, FILE, &bytes)?;
+        let file = storage.open(&format!("{dir}/{FILE}"), Access::Write)?;
+        Ok(Self {
+            file,
+            generation: 1,
+        })
+    }
+
+    /// Opens the file and reads the newest state.
+    ///
+    /// # Errors
+    /// `Damaged` if neither slot is readable; otherwise what the storage says.
+    pub fn open(storage: &mut dyn Storage, dir: &str) -> Result<(Self, SignState), SignFileError> {
+        let path = format!("{dir}/{FILE}");
+        let file = storage.open(&path, Access::Write)?;
+        let mut newest: Option<(u64, SignState)> = None;
+        for slot in 0..2u64 {
+            let mut bytes = [0; SLOT_BYTES];
+            let read = read_full(storage, file, slot * SLOT_BYTES as u64, &mut bytes)?;
+            if let Some((generation, state)) = parse_slot(&bytes[..read])
+                && generation % 2 == slot
+                && newest.as_ref().is_none_or(|(g, _)| *g < generation)
+            {
+                newest = Some((generation, state));
+            }
+        }
+        let (generation, state) = newest.ok_or(SignFileError::Damaged(path))?;
+        Ok((Self { file, generation }, state))
+    }
+
+    /// Writes a state into the older slot. Durable only after [`SignFile::sync`].
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn write(
+        &mut self,
+        storage: &mut dyn Storage,
+        state: &SignState,
+    ) -> Result<(), StorageError> {
+        let next = self.generation + 1;
+        let offset = next % 2 * SLOT_BYTES as u64;
+        write_all(storage, self.file, offset, &slot_bytes(next, state))?;
+        self.generation = next;
+        Ok(())
+    }
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// What the storage says; the file must then be opened anew before it is used again.
+    pub fn sync(&self, storage: &mut dyn Storage) -> Result<(), StorageError> {
+        storage.sync(self.file)
+    }
+}
+
+/// One slot: CRC-32C of the rest, length, generation and state, zeros.
+#[expect(
+    clippy::expect_used,
+    reason = "a sign state fits into a slot by its bounded fields"
+)]
+fn slot_bytes(generation: u64, state: &SignState) -> Vec<u8> {
+    let body = borsh::to_vec(&(generation, state)).expect("encoding into memory");
+    let len = u16::try_from(body.len()).expect("a sign state is short");
+    assert!(SLOT_HEAD + body.len() <= SLOT_BYTES, "a slot is one sector");
+    let mut bytes = vec![0; 4];
+    bytes.extend(len.to_le_bytes());
+    bytes.extend(body);
+    bytes.resize(SLOT_BYTES, 0);
+    let crc = crc32c::crc32c(&bytes[4..]);
+    bytes[..4].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+fn parse_slot(bytes: &[u8]) -> Option<(u64, SignState)> {
+    if bytes.len() != SLOT_BYTES {
+        return None;
+    }
+    let stored = u32::from_le_bytes(bytes[..4].try_into().ok()?);
+    if crc32c::crc32c(&bytes[4..]) != stored {
+        return None;
+    }
+    let len = usize::from(u16::from_le_bytes(bytes[4..6].try_into().ok()?));
+    borsh::from_slice(bytes.get(SLOT_HEAD..SLOT_HEAD + len)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{crypto::Ed25519Key, storage::MemoryStorage};
+
+    fn slot(height: u64, round: u32, step: SignStep) -> SignSlot {
+        SignSlot {
+            height: Height(height),
+            round: Round(round),
+            step,
+        }
+    }
+
+    fn key() -> Ed25519Key {
+        Ed25519Key::from_seed(&[1; 32])
+    }
+
+    #[test]
+    fn the_same_bytes_get_the_same_signature() {
+        let mut state = SignState::default();
+        let at = slot(1, 0, SignStep::Prevote);
+        let first = state.sign(&key(), at, b"a".to_vec()).unwrap();
+        assert_eq!(state.sign(&key(), at, b"a".to_vec()), Ok(first));
+    }
+
+    #[test]
+    fn other_bytes_for_the_same_slot_are_refused() {
+        let mut state = SignState::default();
+        let at = slot(1, 0, SignStep::Prevote);
+        state.sign(&key(), at, b"a".to_vec()).unwrap();
+        assert_eq!(
+            state.sign(&key(), at, b"b".to_vec()),
+            Err(Refused::Conflict(at))
+        );
+    }
+
+    #[test]
+    fn height_round_and_step_never_go_back() {
+        let last = slot(5, 3, SignStep::Prevote);
+        let earlier = [
+            slot(4, 9, SignStep::Precommit),
+            slot(5, 2, SignStep::Precommit),
+            slot(5, 3, SignStep::Propose),
+        ];
+        for asked in earlier {
+            let mut state = SignState::default();
+            state.sign(&key(), last, b"a".to_vec()).unwrap();
+            let refused = state.sign(&key(), asked, b"a".to_vec());
+            assert_eq!(refused, Err(Refused::Regression { asked, last }));
+        }
+    }
+
+    #[test]
+    fn the_state_survives_reopening_and_one_damaged_slot() {
+        let mut storage = MemoryStorage::default();
+        storage.create_dir("v").unwrap();
+        let mut file = SignFile::create(&mut storage, "v").unwrap();
+        let mut state = SignState::default();
+        let mut states = vec![state.clone()];
+        for height in 1..=3 {
+            let at = slot(height, 0, SignStep::Propose);
+            state.sign(&key(), at, vec![1]).unwrap();
+            file.write(&mut storage, &state).unwrap();
+            file.sync(&mut storage).unwrap();
+            states.push(state.clone());
+        }
+        assert_eq!(SignFile::open(&mut storage, "v").unwrap().1, states[3]);
+        // Generation 4 lies in slot 0; tearing it leaves generation 3.
+        write_all(&mut storage, file.file, 20, &[0xff; 4]).unwrap();
+        assert_eq!(SignFile::open(&mut storage, "v").unwrap().1, states[2]);
+        write_all(&mut storage, file.file, 512 + 20, &[0xff; 4]).unwrap();
+        let damaged = SignFile::open(&mut storage, "v").unwrap_err();
+        assert_eq!(damaged, SignFileError::Damaged("v/sign_state".to_owned()));
+    }
+}
