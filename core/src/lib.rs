@@ -1,6 +1,7 @@
 //! A complete Tendermint-style BFT consensus engine without I/O.
 pub mod app;
 pub mod codec;
+pub mod consensus;
 pub mod crypto;
 pub mod ledger;
 pub mod privval;

@@ -2,7 +2,7 @@
 
 use crate::{
     crypto::Verify,
-    types::{BlockId, ChainId, Commit, CommitSig, Height, ValidatorSet, is_quorum},
+    types::{BlockId, ChainId, Commit, CommitSig, Hash, Height, ValidatorSet, is_quorum},
 };
 
 /// Why a commit does not prove that its block was decided.
@@ -20,9 +20,9 @@ pub enum CommitError {
     #[error("commit of block {got}, expected {expected}")]
     Block {
         /// The commit's block.
-        got: BlockId,
+        got: Hash,
         /// The block it should have.
-        expected: BlockId,
+        expected: Hash,
     },
     /// It has more or fewer entries than there are validators.
     #[error("{got} signatures for {expected} validators")]
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::{Ed25519, Ed25519Key, Sign},
-        types::{Bounded, Hash, PartSetHeader, Round, ValidatorIndex, ValidatorUpdate},
+        types::{Bounded, PartSetHeader, Round, ValidatorIndex, ValidatorUpdate},
     };
 
     fn block(byte: u8) -> BlockId {

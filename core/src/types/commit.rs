@@ -9,10 +9,6 @@ use crate::types::{
 
 /// What one validator contributed to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most entries carry the signature"
-)]
 pub enum CommitSig {
     /// No precommit, or one for another block.
     Absent,

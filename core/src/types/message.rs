@@ -46,10 +46,6 @@ pub enum Channel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "votes and proposals are most of the traffic"
-)]
 pub enum Message {
     /// Where the sender stands.
     NewRoundStep {

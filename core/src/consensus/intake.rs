@@ -1,0 +1,195 @@
+//! What comes in: proposals, block parts, votes and timeouts. Each is checked, stored, and then the rules are applied.
+
+use std::sync::Arc;
+
+use crate::{
+    consensus::{Action, Added, Consensus, Context, Notice, Refusal, VoteError},
+    types::{BlockId, Height, Hrs, Part, PeerId, Proposal, Round, Step, Vote, VoteKind},
+};
+
+impl Consensus {
+    /// Takes a proposal. Those for other heights, past rounds and rounds after the next are ignored: gossip brings them
+    /// again when it is their time.
+    ///
+    /// # Errors
+    /// If the proposal is not its proposer's, or a second one for its round.
+    pub fn on_proposal(
+        &mut self,
+        cx: &mut Context<'_>,
+        proposal: &Proposal,
+    ) -> Result<(), Refusal> {
+        let (ours, round) = (self.at.round, proposal.round);
+        if proposal.height != self.at.height || self.at.step == Step::Commit {
+            return Ok(());
+        }
+        if round < ours || round > ours.next() {
+            return Ok(());
+        }
+        if let Some(known) = self.proposals.get(&round) {
+            let same = known == proposal;
+            return if same {
+                Ok(())
+            } else {
+                Err(Refusal::ProposalConflict)
+            };
+        }
+        let turns = Round(round.0 - ours.0);
+        let proposer = self.turn.proposer_at(turns);
+        let key = self.turn.get(proposer).map(|v| v.key);
+        let bytes = proposal.sign_bytes(&self.chain.chain);
+        if !key.is_some_and(|key| cx.verify.verify(&key, &bytes, &proposal.signature)) {
+            return Err(Refusal::ProposalSignature);
+        }
+        self.proposals.insert(round, proposal.clone());
+        self.blocks.want(proposal.block);
+        if let Some(pol_round) = proposal.pol_round {
+            self.votes.track(pol_round);
+        }
+        self.apply_rules(cx);
+        Ok(())
+    }
+
+    /// Takes a part of a block of this height. A part of a block that is not known yet is ignored.
+    ///
+    /// # Errors
+    /// If the part fits none of the known blocks.
+    pub fn on_block_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        height: Height,
+        part: &Arc<Part>,
+    ) -> Result<(), Refusal> {
+        if height != self.at.height || self.decided {
+            return Ok(());
+        }
+        if let Some(id) = self.blocks.add_part(part)? {
+            if self
+                .proposals
+                .get(&self.at.round)
+                .is_some_and(|p| p.block == id)
+            {
+                cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
+            }
+            self.apply_rules(cx);
+        }
+        Ok(())
+    }
+
+    /// Takes a vote from a peer, or this node's own.
+    ///
+    /// # Errors
+    /// If the vote is not its validator's or does not belong here.
+    pub fn on_vote(
+        &mut self,
+        cx: &mut Context<'_>,
+        vote: &Vote,
+        peer: Option<PeerId>,
+    ) -> Result<Added, Refusal> {
+        if vote.height.next() == self.at.height {
+            return self.on_late_precommit(cx, vote);
+        }
+        let polka_before = self.polka(vote.round);
+        let added = self.votes.add(cx.verify, vote, peer)?;
+        let counted = match &added {
+            Added::New => true,
+            Added::Duplicate => false,
+            Added::Conflict { evidence, counted } => {
+                cx.out
+                    .push(Action::Notice(Notice::Evidence(evidence.clone())));
+                *counted
+            }
+        };
+        if counted {
+            self.notice_vote(cx, vote);
+            if polka_before.is_none()
+                && let Some(choice) = self.polka(vote.round)
+            {
+                cx.out
+                    .push(Action::Notice(Notice::Polka(vote.round, choice)));
+            }
+            self.apply_rules(cx);
+        }
+        Ok(added)
+    }
+
+    /// A precommit for the block just decided: it only makes the next block's commit larger.
+    fn on_late_precommit(&mut self, cx: &mut Context<'_>, vote: &Vote) -> Result<Added, Refusal> {
+        let Some(last_commit) = &mut self.last_commit else {
+            return Err(Refusal::Vote(VoteError::WrongSlot));
+        };
+        if vote.kind != VoteKind::Precommit || self.at.step != Step::NewHeight {
+            return Err(Refusal::Vote(VoteError::WrongSlot));
+        }
+        let added = last_commit.add(cx.verify, &self.chain.chain, vote)?;
+        let all = last_commit.has_all();
+        if added == Added::New {
+            self.notice_vote(cx, vote);
+            if self.timeouts.skip_commit && all {
+                self.start_round(cx, Round::ZERO);
+                self.apply_rules(cx);
+            }
+        }
+        Ok(added)
+    }
+
+    /// Takes a peer's claim that more than 2/3 voted for a block, so that conflicting votes for it are counted.
+    /// Returns whether the claim was the peer's first for that set, or the same again.
+    pub fn on_majority_claim(
+        &mut self,
+        round: Round,
+        kind: VoteKind,
+        peer: PeerId,
+        block: Option<BlockId>,
+    ) -> bool {
+        self.votes.set_peer_majority(round, kind, peer, block)
+    }
+
+    /// The timer that was asked for with [`Action::Wake`]. Returns what timed out, for the log.
+    pub fn on_wake(&mut self, cx: &mut Context<'_>) -> Option<Hrs> {
+        let Some(hrs) = self.ticker.fire(cx.now) else {
+            // Woken early: ask again.
+            cx.out.extend(self.ticker.due().map(Action::Wake));
+            return None;
+        };
+        self.on_timeout(cx, hrs);
+        Some(hrs)
+    }
+
+    /// A timeout. Ignored if the machine has left the round and step it belongs to.
+    pub fn on_timeout(&mut self, cx: &mut Context<'_>, hrs: Hrs) {
+        if (hrs.height, hrs.round) != (self.at.height, self.at.round) || self.decided {
+            return;
+        }
+        match hrs.step {
+            Step::NewHeight if self.at.step == Step::NewHeight => {
+                self.start_round(cx, Round::ZERO);
+            }
+            Step::Propose => self.l57_timeout_propose(cx),
+            Step::PrevoteWait => self.l61_timeout_prevote(cx),
+            Step::PrecommitWait => self.l65_timeout_precommit(cx),
+            Step::NewHeight | Step::NewRound | Step::Prevote | Step::Precommit | Step::Commit => {}
+        }
+        self.apply_rules(cx);
+    }
+
+    fn notice_vote(&self, cx: &mut Context<'_>, vote: &Vote) {
+        let Vote {
+            height,
+            round,
+            kind,
+            index,
+            ..
+        } = *vote;
+        cx.out.push(Action::Notice(Notice::Vote {
+            height,
+            round,
+            kind,
+            index,
+        }));
+    }
+
+    /// What more than 2/3 prevoted in a round, if they did.
+    fn polka(&self, round: Round) -> Option<Option<BlockId>> {
+        self.votes.prevotes(round)?.majority()
+    }
+}
