@@ -64,8 +64,8 @@ pub fn verify_commit(
     }
     if commit.block != block {
         return Err(CommitError::Block {
-            got: commit.block,
-            expected: block,
+            got: commit.block.hash,
+            expected: block.hash,
         });
     }
     let (got, expected) = (commit.signatures.len(), validators.len());
