@@ -3,6 +3,7 @@ pub mod app;
 pub mod codec;
 pub mod consensus;
 pub mod crypto;
+pub mod gossip;
 pub mod ledger;
 pub mod privval;
 pub mod storage;
