@@ -128,10 +128,8 @@ impl PeerState {
                 pol_round,
                 have,
             } => {
-                if state.height == Some(*height) && state.pol_round == Some(*pol_round) {
-                    expect_size(have, view.validators(*height))?;
-                    state.pol = Some(have.clone());
-                }
+                let size = view.validators(*height);
+                return state.apply_proposal_pol((*height, *pol_round), have, size);
             }
             Message::BlockPart {
                 height,
@@ -398,6 +396,19 @@ impl PeerRoundState {
             catchup_commit: before.catchup_commit.filter(|_| same_height),
             ..Self::default()
         };
+        Ok(())
+    }
+
+    fn apply_proposal_pol(
+        &mut self,
+        (height, pol_round): (Height, Round),
+        have: &BitArray,
+        validators: usize,
+    ) -> Result<(), PeerError> {
+        if self.height == Some(height) && self.pol_round == Some(pol_round) {
+            expect_size(have, validators)?;
+            self.pol = Some(have.clone());
+        }
         Ok(())
     }
 
