@@ -124,7 +124,10 @@ pub fn write_all(
     while !data.is_empty() {
         match storage.write_at(file, offset, data) {
             Ok(taken) => {
-                assert!(taken > 0 && taken <= data.len(), "a write takes between 1 and all bytes");
+                assert!(
+                    taken > 0 && taken <= data.len(),
+                    "a write takes between 1 and all bytes"
+                );
                 offset += taken as u64;
                 data = &data[taken..];
             }
