@@ -1,3 +1,4 @@
 //! Engine.
 
 pub mod storage;
+pub mod wal;

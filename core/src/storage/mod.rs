@@ -115,6 +115,9 @@ pub trait Storage {
 ///
 /// # Errors
 /// What the storage says; after an error any part of the data may have been written.
+///
+/// # Panics
+/// If the storage claims to have written nothing or more than it was given.
 pub fn write_all(
     storage: &mut dyn Storage,
     file: FileId,

@@ -120,7 +120,9 @@ impl Storage for RealStorage {
     fn create(&mut self, path: &str) -> Result<FileId, StorageError> {
         // The root has no name below itself; joined, its path would end in a slash and confuse the system.
         if check_path(path)?.is_empty() {
-            return Err(StorageError::AlreadyExists { path: path.to_owned() });
+            return Err(StorageError::AlreadyExists {
+                path: path.to_owned(),
+            });
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
