@@ -8,3 +8,4 @@ pub mod ledger;
 pub mod privval;
 pub mod storage;
 pub mod types;
+pub mod wal;

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     gossip::View,
     types::{
-        BitArray, Height, Hrs, Message, PartSetHeader, Proposal, Round, Span, Step, Time, VoteKind,
+        BitArray, Height, Hrs, Message, PartSetHeader, Proof, Proposal, Round, Span, Step, Time,
+        VoteKind,
     },
 };
 
@@ -136,8 +137,7 @@ impl PeerState {
                 round,
                 part,
             } => {
-                let (index, total) = (part.proof.index as usize, part.proof.total as usize);
-                state.set_has_part((*height, *round), index, total);
+                state.set_has_part((*height, *round), &part.proof);
             }
             Message::Vote(vote) => {
                 let slot = (vote.height, vote.round, vote.kind);
@@ -149,10 +149,9 @@ impl PeerState {
                 kind,
                 index,
             } => {
-                let slot = (*height, *round, *kind);
-                state.set_has_vote(slot, index.get(), view.validators(*height));
+                let size = view.validators(*height);
+                state.set_has_vote((*height, *round, *kind), index.get(), size);
             }
-            Message::VoteSetMaj23 { .. } => {}
             Message::VoteSetBits {
                 height,
                 round,
@@ -165,6 +164,7 @@ impl PeerState {
                 state.apply_vote_set_bits(slot, have, ours, view.validators(*height))?;
                 self.sent.votes.remove(&slot);
             }
+            Message::VoteSetMaj23 { .. } => {}
         }
         Ok(())
     }
@@ -425,11 +425,12 @@ impl PeerRoundState {
         }
     }
 
-    fn set_has_part(&mut self, at: (Height, Round), index: usize, total: usize) {
+    fn set_has_part(&mut self, at: (Height, Round), proof: &Proof) {
         if self.is_at(at.0, at.1)
-            && let Some(parts) = self.parts.as_mut().filter(|parts| parts.len() == total)
+            && let Some(parts) = self.parts.as_mut()
+            && parts.len() == proof.total as usize
         {
-            parts.set(index, true);
+            parts.set(proof.index as usize, true);
         }
     }
 
