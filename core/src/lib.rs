@@ -5,6 +5,7 @@ pub mod consensus;
 pub mod crypto;
 pub mod gossip;
 pub mod ledger;
+pub mod node;
 pub mod privval;
 pub mod storage;
 pub mod types;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     crypto::Verify,
     ledger::State,
-    types::{Block, BlockId, Part, PartError, PartSet},
+    types::{Block, BlockId, Part, PartError, PartSet, PartSetHeader},
 };
 
 /// A block as far as it has come.
@@ -47,6 +47,17 @@ impl Candidate {
     }
 }
 
+/// What a part did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartAdded {
+    /// Nothing: it was here, or no block is waiting for parts.
+    Known,
+    /// It is new.
+    New,
+    /// It is new and was the last one missing.
+    Completed(BlockId),
+}
+
 /// The known blocks of a height. Few at a time, so a list in order of arrival.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Candidates(Vec<Candidate>);
@@ -73,21 +84,26 @@ impl Candidates {
         true
     }
 
-    /// Gives a part to the block it belongs to. `Ok(Some(id))` if that completed the block.
-    pub(super) fn add_part(&mut self, part: &Arc<Part>) -> Result<Option<BlockId>, PartError> {
-        let mut refused = Ok(None);
+    /// Gives a part to the block it belongs to.
+    pub(super) fn add_part(&mut self, part: &Arc<Part>) -> Result<PartAdded, PartError> {
+        let mut refused = Ok(PartAdded::Known);
         for candidate in &mut self.0 {
             match candidate.parts.add(part) {
-                Ok(false) => {}
+                Ok(false) => return Ok(PartAdded::Known),
                 Ok(true) if candidate.parts.is_complete() => {
                     candidate.complete();
-                    return Ok(Some(candidate.id));
+                    return Ok(PartAdded::Completed(candidate.id));
                 }
-                Ok(true) => return Ok(None),
+                Ok(true) => return Ok(PartAdded::New),
                 Err(error) => refused = Err(error),
             }
         }
         refused
+    }
+
+    /// The block that travels in these parts.
+    pub(super) fn of_parts(&self, parts: PartSetHeader) -> Option<&Candidate> {
+        self.0.iter().find(|c| c.id.parts == parts)
     }
 
     /// Whether the block is here in full, valid or not.

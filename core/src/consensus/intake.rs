@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    consensus::{Action, Added, Consensus, Context, Notice, Refusal, VoteError},
+    consensus::{Action, Added, Consensus, Context, Notice, Refusal, VoteError, blocks::PartAdded},
     types::{BlockId, Height, Hrs, Part, PeerId, Proposal, Round, Step, Vote, VoteKind},
 };
 
@@ -49,30 +49,34 @@ impl Consensus {
         Ok(())
     }
 
-    /// Takes a part of a block of this height. A part of a block that is not known yet is ignored.
+    /// Takes a part of a block of this height; returns whether it is new. A part is ignored while no block waits for it.
     ///
     /// # Errors
-    /// If the part fits none of the known blocks.
+    /// If the part fits none of the blocks that wait for parts.
     pub fn on_block_part(
         &mut self,
         cx: &mut Context<'_>,
         height: Height,
         part: &Arc<Part>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         if height != self.at.height || self.decided {
-            return Ok(());
+            return Ok(false);
         }
-        if let Some(id) = self.blocks.add_part(part)? {
-            if self
-                .proposals
-                .get(&self.at.round)
-                .is_some_and(|p| p.block == id)
-            {
-                cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
+        match self.blocks.add_part(part)? {
+            PartAdded::Known => Ok(false),
+            PartAdded::New => Ok(true),
+            PartAdded::Completed(id) => {
+                if self
+                    .proposals
+                    .get(&self.at.round)
+                    .is_some_and(|p| p.block == id)
+                {
+                    cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
+                }
+                self.apply_rules(cx);
+                Ok(true)
             }
-            self.apply_rules(cx);
         }
-        Ok(())
     }
 
     /// Takes a vote from a peer, or this node's own.
@@ -153,6 +157,18 @@ impl Consensus {
         };
         self.on_timeout(cx, hrs);
         Some(hrs)
+    }
+
+    /// A timeout that the log says happened here.
+    pub fn on_logged_timeout(&mut self, cx: &mut Context<'_>, hrs: Hrs) {
+        self.ticker.fired(hrs);
+        self.on_timeout(cx, hrs);
+    }
+
+    /// Asks again for the pending timer, after a restart.
+    pub fn rearm(&self, cx: &mut Context<'_>) {
+        cx.out
+            .extend(self.ticker.due().map(|at| Action::Wake(at.max(cx.now))));
     }
 
     /// A timeout. Ignored if the machine has left the round and step it belongs to.

@@ -25,8 +25,8 @@ use crate::{
     crypto::Verify,
     ledger::State,
     types::{
-        Address, Block, BlockId, Commit, DuplicateVote, Height, Hrs, PartError, PartSet, Proposal,
-        Round, Span, Step, Time, ValidatorIndex, ValidatorSet, VoteKind,
+        Address, Block, BlockId, Commit, DuplicateVote, Height, Hrs, PartError, PartSet,
+        PartSetHeader, Proposal, Round, Span, Step, Time, ValidatorIndex, ValidatorSet, VoteKind,
     },
 };
 
@@ -251,6 +251,12 @@ impl Consensus {
         self.start(cx, wait);
     }
 
+    /// How long the steps wait.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
     /// Where the machine stands.
     #[must_use]
     pub fn at(&self) -> Hrs {
@@ -323,15 +329,10 @@ impl Consensus {
         self.blocks.get(id)
     }
 
-    /// The block that peers need from this node now: that of the commit, the polka or the proposal of the round.
+    /// The block of this height that travels in these parts.
     #[must_use]
-    pub fn current_block(&self) -> Option<&Candidate> {
-        let committed = self
-            .commit_round
-            .and_then(|r| self.votes.precommits(r)?.majority()?);
-        let polka = || self.votes.prevotes(self.at.round)?.majority()?;
-        let proposed = || self.proposals.get(&self.at.round).map(|p| p.block);
-        self.blocks.get(committed.or_else(polka).or_else(proposed)?)
+    pub fn candidate_of(&self, parts: PartSetHeader) -> Option<&Candidate> {
+        self.blocks.of_parts(parts)
     }
 
     fn notice_step(&self, cx: &mut Context<'_>) {

@@ -92,6 +92,11 @@ impl Ticker {
         Some(hrs)
     }
 
+    /// Notes that a timeout has happened, in a replay.
+    pub fn fired(&mut self, hrs: Hrs) {
+        self.pending = self.pending.filter(|(pending, _)| *pending != hrs);
+    }
+
     /// When the pending timer is due.
     #[must_use]
     pub fn due(&self) -> Option<Time> {

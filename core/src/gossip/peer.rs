@@ -117,11 +117,7 @@ impl PeerState {
                 have,
                 is_commit,
             } => {
-                if state.height == Some(*height) && (state.round == Some(*round) || *is_commit) {
-                    // Said by the peer itself, so it replaces what we believed.
-                    state.parts_header = Some(*parts);
-                    state.parts = Some(have.clone());
-                }
+                state.apply_new_valid_block((*height, *round), (*parts, have), *is_commit);
             }
             Message::Proposal(proposal) => state.set_has_proposal(proposal),
             Message::ProposalPol {
@@ -140,8 +136,8 @@ impl PeerState {
                 state.set_has_part((*height, *round), &part.proof);
             }
             Message::Vote(vote) => {
-                let slot = (vote.height, vote.round, vote.kind);
-                state.set_has_vote(slot, vote.index.get(), view.validators(vote.height));
+                let size = view.validators(vote.height);
+                state.set_has_vote((vote.height, vote.round, vote.kind), vote.index.get(), size);
             }
             Message::HasVote {
                 height,
@@ -161,8 +157,8 @@ impl PeerState {
             } => {
                 let slot = (*height, *round, *kind);
                 let ours = view.have_for(slot.0, slot.1, slot.2, *block);
-                state.apply_vote_set_bits(slot, have, ours, view.validators(*height))?;
                 self.sent.votes.remove(&slot);
+                return state.apply_vote_set_bits(slot, have, ours, view.validators(*height));
             }
             Message::VoteSetMaj23 { .. } => {}
         }
@@ -397,6 +393,19 @@ impl PeerRoundState {
             ..Self::default()
         };
         Ok(())
+    }
+
+    /// Said by the peer itself, so it replaces what we believed.
+    fn apply_new_valid_block(
+        &mut self,
+        (height, round): (Height, Round),
+        (parts, have): (PartSetHeader, &BitArray),
+        is_commit: bool,
+    ) {
+        if self.height == Some(height) && (self.round == Some(round) || is_commit) {
+            self.parts_header = Some(parts);
+            self.parts = Some(have.clone());
+        }
     }
 
     fn apply_proposal_pol(

@@ -11,7 +11,7 @@ pub use state::{Genesis, InvalidBlock, State};
 
 use crate::{
     storage::{Storage, StorageError, read_file, write_atomic},
-    types::{Block, Commit, Height},
+    types::{Block, Commit, Height, ValidatorSet},
 };
 
 /// A decided block and the precommits that this node saw for it.
@@ -21,6 +21,8 @@ pub struct StoredBlock {
     pub block: Block,
     /// The commit this node saw; other nodes may have seen other precommits.
     pub seen_commit: Commit,
+    /// Who decided it: needed to tell peers that are behind whose precommits these are.
+    pub validators: ValidatorSet,
 }
 
 /// Why something could not be read from the ledger.

@@ -172,33 +172,43 @@ impl State {
         }
     }
 
-    /// The state after `block`, and the application after executing it. Changes of the validator set take effect at the
-    /// next height; impossible ones are ignored as a whole, by everybody alike.
+    /// The state after `block`, and the application after executing it.
     ///
     /// # Panics
     /// If the block is not of the next height.
     #[must_use]
     pub fn apply(&self, app: &App, id: BlockId, block: &Block) -> (Self, App) {
-        assert_eq!(
-            block.header.height,
-            self.height.next(),
-            "blocks are applied in order"
-        );
         let mut app = app.clone();
-        let executed = app.execute(block.header.height, &block.txs);
-        let changed = self.validators.with_updates(&executed.updates);
-        let state = Self {
+        app.execute(block.header.height, &block.txs);
+        (self.apply_executed(&app, id, block), app)
+    }
+
+    /// The state after `block`, which `app` has executed already. Changes of the validator set take effect at the next
+    /// height; impossible ones are ignored as a whole, by everybody alike.
+    ///
+    /// # Panics
+    /// If the block is not of the next height.
+    #[must_use]
+    pub fn apply_executed(&self, app: &App, id: BlockId, block: &Block) -> Self {
+        let height = block.header.height;
+        assert_eq!(height, self.height.next(), "blocks are applied in order");
+        assert_eq!(
+            height,
+            app.height(),
+            "the application has executed the block"
+        );
+        let changed = self.validators.with_updates(&App::updates(&block.txs));
+        Self {
             chain: self.chain.clone(),
-            height: block.header.height,
+            height,
             last_block: Some(id),
             last_time: block.header.time,
             last_validators: Some(self.validators.clone()),
             validators: changed
                 .unwrap_or_else(|_| self.validators.clone())
                 .next_turn(),
-            app_hash: executed.app_hash,
+            app_hash: app.hash(),
             config_sequence: self.config_sequence,
-        };
-        (state, app)
+        }
     }
 }

@@ -56,6 +56,7 @@ fn two_blocks() -> (State, Block, StoredBlock) {
         StoredBlock {
             block: first,
             seen_commit: commit,
+            validators: state.validators,
         },
     )
 }

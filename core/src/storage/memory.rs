@@ -41,6 +41,16 @@ pub struct MemoryStorage {
     next_handle: u32,
 }
 
+impl MemoryStorage {
+    /// The machine stops and starts again: handles and locks are gone, content stays, for it was durable at once.
+    pub fn restart(&mut self) {
+        self.handles.clear();
+        self.contents
+            .values_mut()
+            .for_each(|content| content.locked_by = None);
+    }
+}
+
 /// Refuses paths that could lead outside the root, and gives the root one spelling: the empty path.
 pub(super) fn check_path(path: &str) -> Result<&str, StorageError> {
     if path.is_empty() || path == "." {

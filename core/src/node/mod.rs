@@ -1,0 +1,523 @@
+//! A node: joins the rooms, routes between them, and owns the durability barrier.
+//!
+//! The host calls [`Node::step`] with one [`Input`] at a time and carries out the [`Output`]s in order, those about the
+//! disk through a [`Store`]. What a node signs is written to the log, and to the sign state, before anybody sees it:
+//! own messages wait in the node until the host reports their record durable ([`Input::Durable`]), and only then are
+//! counted by the node itself and sent. A decision is announced only after block, log, application and state are durable
+//! ([`Input::Committed`]).
+
+mod input;
+mod own;
+mod pool;
+mod record;
+mod recover;
+mod store;
+mod view;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+pub use input::{Input, Output, Rejection, Timer};
+pub use pool::Pool;
+pub use record::{Entry, Record};
+pub use recover::Recovered;
+pub use store::{StartError, Store, StoreConfig, StoreError};
+
+use crate::{
+    app::App,
+    codec::Frame,
+    consensus::{Action, Added, Consensus, Context, Decision, Notice, Refusal, Timeouts},
+    crypto::Keys,
+    gossip::{self, Gossip, Out},
+    ledger::State,
+    node::{own::Unreleased, view::NodeView},
+    privval::{SignSlot, SignState},
+    types::{
+        Commit, Height, Hrs, Lsn, Message, PartSet, PeerId, Round, Step, Time, ValidatorSet,
+        VoteKind,
+    },
+};
+
+/// How a node behaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How long the steps of a round wait.
+    pub timeouts: Timeouts,
+    /// How often and how eagerly the node talks.
+    pub gossip: gossip::Config,
+}
+
+/// A decided block in memory, to help peers that are behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The block's parts.
+    pub parts: PartSet,
+    /// The precommits this node saw.
+    pub commit: Commit,
+    /// The validators that signed them.
+    pub validators: Arc<ValidatorSet>,
+}
+
+/// A decision that is being made durable: what will be true afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Committing {
+    decision: Arc<Decision>,
+    state: State,
+    app: App,
+}
+
+/// How many decided blocks are kept in memory.
+const CACHE: usize = 4;
+/// How many messages of the next height one peer may have waiting here.
+const STASH: usize = 16;
+
+/// The state of a node. A clone is a checkpoint; two nodes with the same past are equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    keys: Keys,
+    consensus: Consensus,
+    gossip: Gossip,
+    app: App,
+    sign: SignState,
+    pool: Pool,
+    next_lsn: Lsn,
+    /// Own messages that wait for their record to become durable.
+    unreleased: VecDeque<Unreleased>,
+    /// What a replay wanted to sign and has not found signed in the log yet.
+    unsigned: BTreeMap<SignSlot, Action>,
+    committing: Option<Committing>,
+    cache: BTreeMap<Height, Decided>,
+    loading: BTreeSet<Height>,
+    /// Messages of the next height that came while this one was still being finished.
+    stash: BTreeMap<PeerId, VecDeque<Message>>,
+    replaying: bool,
+    halted: Option<String>,
+    actions: Vec<Action>,
+    outs: Vec<Out>,
+}
+
+impl Node {
+    /// Consumes one input at local time `now`; appends what must happen to `out`, in order.
+    pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if self.halted.is_some() {
+            return;
+        }
+        match input {
+            Input::Connected(peer) => self.on_connected(peer, out),
+            Input::Disconnected(peer) => {
+                self.gossip.remove_peer(peer);
+                self.stash.remove(&peer);
+            }
+            Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
+            Input::Fire(Timer::Consensus) => self.on_consensus_timer(now, out),
+            Input::Fire(Timer::Gossip) => self.on_gossip_timer(now, out),
+            Input::Durable(lsn) => self.on_durable(now, lsn, out),
+            Input::Committed(height) => self.on_committed(now, height, out),
+            Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
+            Input::Submit(tx) => {
+                if let Err(reason) = self.pool.add(tx) {
+                    out.push(Output::Refused(reason));
+                }
+            }
+        }
+    }
+
+    /// The consensus machine, for looking at.
+    #[must_use]
+    pub fn consensus(&self) -> &Consensus {
+        &self.consensus
+    }
+
+    /// The application after the last durable height.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Why the node has stopped, if it has.
+    #[must_use]
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    fn on_connected(&mut self, peer: PeerId, out: &mut Vec<Output>) {
+        let view = NodeView {
+            consensus: &self.consensus,
+            cache: &self.cache,
+        };
+        self.gossip.add_peer(peer, &view, &mut self.outs);
+        self.flush_gossip(out);
+    }
+
+    fn on_frame(&mut self, now: Time, from: PeerId, frame: &Frame, out: &mut Vec<Output>) {
+        let contents = match frame.contents() {
+            Ok(contents) => contents,
+            Err(error) => {
+                let reason = Rejection::Decode(error.clone());
+                out.push(Output::Rejected { peer: from, reason });
+                return;
+            }
+        };
+        let view = NodeView {
+            consensus: &self.consensus,
+            cache: &self.cache,
+        };
+        let told = self
+            .gossip
+            .receive(now, from, &contents.messages, &view, &mut self.outs);
+        if let Err(error) = told {
+            out.push(Output::Rejected {
+                peer: from,
+                reason: Rejection::Peer(error),
+            });
+        }
+        self.flush_gossip(out);
+        for message in contents.messages.iter() {
+            self.on_message(now, from, message, out);
+        }
+    }
+
+    /// Gives a message to the consensus machine, or keeps it if it is of the next height.
+    fn on_message(&mut self, now: Time, from: PeerId, message: &Message, out: &mut Vec<Output>) {
+        let height = match message {
+            Message::Proposal(proposal) => proposal.height,
+            Message::BlockPart { height, .. } | Message::VoteSetMaj23 { height, .. } => *height,
+            Message::Vote(vote) => vote.height,
+            Message::NewRoundStep { .. }
+            | Message::NewValidBlock { .. }
+            | Message::ProposalPol { .. }
+            | Message::HasVote { .. }
+            | Message::VoteSetBits { .. } => return,
+        };
+        if height == self.consensus.at().height.next() {
+            let waiting = self.stash.entry(from).or_default();
+            if waiting.len() < STASH && !waiting.contains(message) {
+                waiting.push_back(message.clone());
+            }
+            return;
+        }
+        let at = self.consensus.at();
+        let late = matches!(message, Message::Vote(v) if v.height.next() == at.height);
+        if height == at.height || (late && at.step == Step::NewHeight) {
+            self.deliver(now, Some(from), message, out);
+        }
+    }
+
+    /// Gives a message to the consensus machine and logs it if it had an effect. The record comes before the records of
+    /// everything it caused, so a replay sees inputs in the order in which they were handled.
+    fn deliver(
+        &mut self,
+        now: Time,
+        from: Option<PeerId>,
+        message: &Message,
+        out: &mut Vec<Output>,
+    ) {
+        let before = self.consensus.at();
+        match self.hand_to_consensus(now, from, message) {
+            Ok(true) => {
+                if let Some(peer) = from {
+                    let record = Record::Received {
+                        from: peer,
+                        message: message.clone(),
+                    };
+                    self.append(now, record, out);
+                }
+            }
+            Ok(false) => {}
+            Err(reason) => {
+                if let Some(peer) = from {
+                    let reason = Rejection::Consensus(reason);
+                    out.push(Output::Rejected { peer, reason });
+                }
+            }
+        }
+        self.log_start(now, before, out);
+        self.carry_out(now, out);
+    }
+
+    /// Logs that round 0 began without its timeout (all precommits were there). A replay may not see all of them.
+    fn log_start(&mut self, now: Time, before: Hrs, out: &mut Vec<Output>) {
+        let at = self.consensus.at();
+        let began = at.step > Step::NewHeight && at.round == Round::ZERO;
+        if before.step == Step::NewHeight && began {
+            let timeout = Hrs {
+                step: Step::NewHeight,
+                ..at
+            };
+            self.append(now, Record::Timeout(timeout), out);
+        }
+    }
+
+    /// Returns whether the message changed anything.
+    fn hand_to_consensus(
+        &mut self,
+        now: Time,
+        from: Option<PeerId>,
+        message: &Message,
+    ) -> Result<bool, Refusal> {
+        let consensus = &mut self.consensus;
+        let cx = &mut Context {
+            now,
+            verify: &*self.keys.verify,
+            out: &mut self.actions,
+        };
+        match message {
+            Message::Proposal(proposal) => {
+                let known = consensus.proposal(proposal.round).is_some();
+                consensus.on_proposal(cx, proposal)?;
+                Ok(!known && consensus.proposal(proposal.round).is_some())
+            }
+            Message::BlockPart { height, part, .. } => consensus.on_block_part(cx, *height, part),
+            Message::Vote(vote) => match consensus.on_vote(cx, vote, from)? {
+                Added::New => Ok(true),
+                Added::Conflict { counted, .. } => Ok(counted),
+                Added::Duplicate => {
+                    self.say_again(now, vote);
+                    Ok(false)
+                }
+            },
+            Message::VoteSetMaj23 {
+                round, kind, block, ..
+            } => match from {
+                Some(peer) => Ok(consensus.on_majority_claim(*round, *kind, peer, *block)),
+                None => Ok(false),
+            },
+            Message::NewRoundStep { .. }
+            | Message::NewValidBlock { .. }
+            | Message::ProposalPol { .. }
+            | Message::HasVote { .. }
+            | Message::VoteSetBits { .. } => Ok(false),
+        }
+    }
+
+    /// A peer sent a vote that is here: it does not know, so the hint is given once more.
+    fn say_again(&mut self, now: Time, vote: &crate::types::Vote) {
+        if vote.height == self.consensus.at().height {
+            let slot = (vote.round, vote.kind, vote.index);
+            let size = self.consensus.validators().len();
+            self.gossip.on_vote(now, slot, size, &mut self.outs);
+        }
+    }
+
+    fn on_consensus_timer(&mut self, now: Time, out: &mut Vec<Output>) {
+        let verify = &*self.keys.verify;
+        let cx = &mut Context {
+            now,
+            verify,
+            out: &mut self.actions,
+        };
+        if let Some(hrs) = self.consensus.on_wake(cx) {
+            self.append(now, Record::Timeout(hrs), out);
+        }
+        self.carry_out(now, out);
+    }
+
+    fn on_gossip_timer(&mut self, now: Time, out: &mut Vec<Output>) {
+        let view = NodeView {
+            consensus: &self.consensus,
+            cache: &self.cache,
+        };
+        self.gossip.on_wake(now, &view, &mut self.outs);
+        self.flush_gossip(out);
+    }
+
+    /// The next height begins: the decision is durable everywhere it must be.
+    fn on_committed(&mut self, now: Time, height: Height, out: &mut Vec<Output>) {
+        let Some(Committing {
+            decision,
+            state,
+            app,
+        }) = self.committing.take()
+        else {
+            return;
+        };
+        assert_eq!(height, state.height, "commits become durable in order");
+        let validators = Arc::clone(self.consensus.validators());
+        let (parts, commit) = (decision.parts.clone(), decision.commit.clone());
+        self.cache.insert(
+            height,
+            Decided {
+                parts,
+                commit,
+                validators,
+            },
+        );
+        while self.cache.len() > CACHE {
+            self.cache.pop_first();
+        }
+        self.pool.remove(&decision.block.txs);
+        self.app = app;
+        out.push(Output::Decided {
+            height,
+            app_hash: state.app_hash,
+            decision,
+        });
+        let cx = &mut Context {
+            now,
+            verify: &*self.keys.verify,
+            out: &mut self.actions,
+        };
+        let before = Hrs {
+            height,
+            round: Round::ZERO,
+            step: Step::NewHeight,
+        };
+        self.consensus.advance(cx, state);
+        self.log_start(now, before, out);
+        self.carry_out(now, out);
+        for (peer, messages) in std::mem::take(&mut self.stash) {
+            for message in messages {
+                self.on_message(now, peer, &message, out);
+            }
+        }
+    }
+
+    fn on_loaded(
+        &mut self,
+        now: Time,
+        height: Height,
+        block: Option<Box<Decided>>,
+        out: &mut Vec<Output>,
+    ) {
+        self.loading.remove(&height);
+        if let Some(block) = block {
+            self.cache.insert(height, *block);
+            if self.cache.len() > CACHE {
+                // The newest is needed most; of the others the oldest peers' turn has passed.
+                let oldest = self.cache.keys().copied().find(|h| *h != height);
+                oldest.map(|h| self.cache.remove(&h));
+            }
+        }
+        let view = NodeView {
+            consensus: &self.consensus,
+            cache: &self.cache,
+        };
+        self.gossip.on_loaded(now, height, &view, &mut self.outs);
+        self.flush_gossip(out);
+    }
+
+    /// Carries out what the consensus machine wants, in order, until it wants nothing more.
+    fn carry_out(&mut self, now: Time, out: &mut Vec<Output>) {
+        let actions = std::mem::take(&mut self.actions);
+        for action in actions {
+            match action {
+                Action::Propose { .. } | Action::Vote { .. } => self.sign(now, action, out),
+                Action::Wake(at) => out.push(Output::Arm {
+                    timer: Timer::Consensus,
+                    at,
+                }),
+                Action::Decide(decision) => self.commit(Arc::new(*decision), out),
+                Action::Notice(notice) => self.on_notice(now, notice, out),
+                Action::Halt(reason) => {
+                    self.halted = Some(reason.clone());
+                    out.push(Output::Halted { reason });
+                }
+            }
+        }
+        assert!(
+            self.actions.is_empty(),
+            "signing and committing cause no consensus actions"
+        );
+        self.flush_gossip(out);
+    }
+
+    fn commit(&mut self, decision: Arc<Decision>, out: &mut Vec<Output>) {
+        assert!(
+            self.committing.is_none(),
+            "one height is committed at a time"
+        );
+        let chain = self.consensus.chain();
+        let (state, app) = chain.apply(&self.app, decision.id, &decision.block);
+        out.push(Output::Commit {
+            decision: Arc::clone(&decision),
+            validators: Arc::clone(self.consensus.validators()),
+            state: Box::new(state.clone()),
+            app: Box::new(app.clone()),
+        });
+        self.committing = Some(Committing {
+            decision,
+            state,
+            app,
+        });
+    }
+
+    fn on_notice(&mut self, now: Time, notice: Notice, out: &mut Vec<Output>) {
+        if !self.replaying {
+            self.tell_gossip(now, &notice);
+        }
+        out.push(Output::Notice(notice));
+    }
+
+    fn tell_gossip(&mut self, now: Time, notice: &Notice) {
+        let outs = &mut self.outs;
+        match notice {
+            Notice::NewRoundStep(at) => self.gossip.on_step(now, *at, outs),
+            Notice::Vote {
+                height,
+                round,
+                kind,
+                index,
+            } => {
+                if *height == self.consensus.at().height {
+                    let size = self.consensus.validators().len();
+                    self.gossip
+                        .on_vote(now, (*round, *kind, *index), size, outs);
+                }
+            }
+            Notice::ValidBlock { block, is_commit } => {
+                self.gossip.on_valid_block(now, *block, *is_commit, outs);
+            }
+            Notice::TimeoutPropose(_)
+            | Notice::TimeoutWait(_)
+            | Notice::CompleteProposal(_)
+            | Notice::Polka(..)
+            | Notice::Lock(..)
+            | Notice::Relock(..)
+            | Notice::Evidence(_) => {}
+        }
+    }
+
+    fn flush_gossip(&mut self, out: &mut Vec<Output>) {
+        for wish in self.outs.drain(..) {
+            match wish {
+                Out::Send { to, frame } => out.push(Output::Send { to, frame }),
+                Out::Wake(at) => out.push(Output::Arm {
+                    timer: Timer::Gossip,
+                    at,
+                }),
+                Out::Load(height) => {
+                    if self.loading.insert(height) {
+                        out.push(Output::Load { height });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends a record to the log. It is durable once the host says so.
+    fn append(&mut self, time: Time, record: Record, out: &mut Vec<Output>) -> Lsn {
+        let lsn = self.next_lsn;
+        if self.replaying {
+            return lsn;
+        }
+        self.next_lsn = Lsn(lsn.0 + 1);
+        out.push(Output::Append {
+            lsn,
+            entry: Box::new(Entry { time, record }),
+        });
+        lsn
+    }
+}
+
+/// Where in the order of signing a vote stands.
+fn sign_step(kind: VoteKind) -> crate::privval::SignStep {
+    match kind {
+        VoteKind::Prevote => crate::privval::SignStep::Prevote,
+        VoteKind::Precommit => crate::privval::SignStep::Precommit,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! What a node writes to its log: its inputs in the order in which they were handled.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::types::{ChainId, Hrs, Lsn, Message, PeerId, Time};
+
+/// A record and the local time at which its input was handled.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Entry {
+    /// Local time.
+    pub time: Time,
+    /// What happened.
+    pub record: Record,
+}
+
+/// An input of the consensus machine.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum Record {
+    /// The first record of a log.
+    Created {
+        /// The chain.
+        chain: ChainId,
+    } = 0,
+    /// A peer's message that had an effect.
+    Received {
+        /// The peer.
+        from: PeerId,
+        /// The message.
+        message: Message,
+    } = 1,
+    /// A timeout.
+    Timeout(Hrs) = 2,
+    /// Messages this node signed. They are seen by nobody, not even the node itself, before this is durable.
+    Own {
+        /// A proposal with its parts, or a vote.
+        messages: Vec<Message>,
+    } = 3,
+    /// The own messages of that record were durable and took effect here.
+    Released(Lsn) = 4,
+}
+
+impl Entry {
+    /// The canonical bytes.
+    ///
+    /// # Panics
+    /// Never: encoding into memory cannot fail.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "encoding into memory cannot fail")]
+    pub fn encode(&self) -> Vec<u8> {
+        borsh::to_vec(self).expect("encoding into memory")
+    }
+
+    /// Reads an entry back.
+    ///
+    /// # Errors
+    /// If the bytes are not the canonical encoding of one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        borsh::from_slice(bytes).map_err(|e| e.to_string())
+    }
+}

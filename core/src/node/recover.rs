@@ -1,0 +1,167 @@
+//! A node from what its disk holds: the chain, the application, the sign state, and the log of the unfinished height.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    app::App,
+    consensus::{Consensus, Context, VoteSet},
+    crypto::Keys,
+    gossip::Gossip,
+    ledger::State,
+    node::{
+        Config, Decided, Entry, Node, Output, Pool, Record,
+        own::{Unreleased, slot_of_own},
+    },
+    privval::SignState,
+    types::{Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
+};
+
+/// What [`crate::node::Store::start`] found on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The chain after the last applied block.
+    pub state: State,
+    /// The application after the same block.
+    pub app: App,
+    /// The last thing signed.
+    pub sign: SignState,
+    /// The last applied block, `None` before the first.
+    pub last: Option<Decided>,
+    /// The log after the end of the last applied height.
+    pub log: Vec<(Lsn, Entry)>,
+    /// The number of the next record.
+    pub next_lsn: Lsn,
+}
+
+impl Node {
+    /// A node that goes on where its disk ends. Outputs that resume the work are appended to `out`.
+    ///
+    /// The log is replayed with nothing signed and nothing sent: what was signed stands in it. What the log shows should
+    /// have been signed, but was not before the crash, is signed afterwards, if the sign state agrees.
+    #[must_use]
+    pub fn recover(
+        config: &Config,
+        keys: Keys,
+        found: Recovered,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let address = keys.sign.as_ref().map(|key| key.public_key().address());
+        let last = found.last.as_ref();
+        let seen = last.map(|last| vote_set(last, &found.state, &keys));
+        let consensus = Consensus::new(config.timeouts.clone(), address, found.state, seen);
+        let height = consensus.chain().height;
+        let mut node = Self {
+            keys,
+            consensus,
+            gossip: Gossip::new(config.gossip.clone()),
+            app: found.app,
+            sign: found.sign,
+            pool: Pool::default(),
+            next_lsn: found.next_lsn,
+            unreleased: VecDeque::new(),
+            unsigned: BTreeMap::new(),
+            committing: None,
+            cache: found.last.into_iter().map(|last| (height, last)).collect(),
+            loading: BTreeSet::new(),
+            stash: BTreeMap::new(),
+            replaying: true,
+            halted: None,
+            actions: Vec::new(),
+            outs: Vec::new(),
+        };
+        node.replay(found.log, now, out);
+        node
+    }
+
+    fn replay(&mut self, log: Vec<(Lsn, Entry)>, now: Time, out: &mut Vec<Output>) {
+        let first = self.consensus.chain().last_block.is_none();
+        let wait = if first {
+            Span::ZERO
+        } else {
+            self.consensus.timeouts().commit
+        };
+        let begun = log.first().map_or(now, |(_, entry)| entry.time);
+        let cx = &mut Context {
+            now: begun,
+            verify: &*self.keys.verify,
+            out: &mut self.actions,
+        };
+        self.consensus.start(cx, wait);
+        self.carry_out(begun, &mut Vec::new());
+        let mut committing = Vec::new();
+        for (lsn, entry) in log {
+            let mut replayed = Vec::new();
+            self.replay_one(lsn, entry, &mut replayed);
+            committing.extend(
+                replayed
+                    .into_iter()
+                    .filter(|o| matches!(o, Output::Commit { .. })),
+            );
+        }
+        self.replaying = false;
+        self.gossip
+            .on_step(now, self.consensus.at(), &mut self.outs);
+        // Durable, for it was read from the disk, but not released before the crash.
+        for own in std::mem::take(&mut self.unreleased) {
+            self.append(now, Record::Released(own.lsn), out);
+            self.release(now, &own.messages, out);
+        }
+        self.sign_rest(now, out);
+        out.extend(committing);
+        self.wake_again(now, out);
+    }
+
+    fn replay_one(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
+        let Entry { time, record } = entry;
+        match record {
+            Record::Created { .. } => {}
+            Record::Received { from, message } => self.deliver(time, Some(from), &message, out),
+            Record::Timeout(hrs) => {
+                let verify = &*self.keys.verify;
+                let cx = &mut Context {
+                    now: time,
+                    verify,
+                    out: &mut self.actions,
+                };
+                self.consensus.on_logged_timeout(cx, hrs);
+                self.carry_out(time, out);
+            }
+            Record::Own { messages } => {
+                for slot in messages.iter().filter_map(slot_of_own) {
+                    self.unsigned.remove(&slot);
+                }
+                self.unreleased.push_back(Unreleased { lsn, messages });
+            }
+            Record::Released(own) => {
+                let at = self.unreleased.iter().position(|u| u.lsn == own);
+                if let Some(released) = at.and_then(|at| self.unreleased.remove(at)) {
+                    self.release(time, &released.messages, out);
+                }
+            }
+        }
+    }
+}
+
+/// The precommits that were seen for the last block, as the set that late precommits are added to.
+fn vote_set(last: &Decided, state: &State, keys: &Keys) -> VoteSet {
+    let commit: &Commit = &last.commit;
+    let validators = Arc::clone(&last.validators);
+    let mut set = VoteSet::new(
+        commit.height,
+        commit.round,
+        VoteKind::Precommit,
+        Arc::clone(&validators),
+    );
+    for index in 0..validators.len() {
+        if let Some(vote) = commit.vote(ValidatorIndex::new(index), &validators) {
+            // A vote that does not verify is left out; the set's majority is asserted by its user.
+            let added = set.add(&*keys.verify, &state.chain, &vote);
+            debug_assert!(added.is_ok(), "stored commits were verified before");
+        }
+    }
+    set
+}

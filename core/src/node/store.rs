@@ -1,0 +1,406 @@
+//! Carries out a node's durable outputs on a storage, and finds everything again at start.
+//!
+//! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a real host. Below one
+//! directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
+//!
+//! At a commit the order is: block stored, end of height in the log, application stored, state stored; each durable before
+//! the next. So after a crash the stored heights satisfy `state <= app <= blocks <= state + 1`, and what is missing is
+//! executed again from the stored block.
+
+use std::sync::Arc;
+
+use crate::{
+    app::App,
+    ledger::{Genesis, Ledger, LedgerError, State, StoredBlock, load, sealed},
+    node::{Decided, Entry, Record, Recovered},
+    privval::{SignFile, SignFileError, SignState},
+    storage::{Storage, StorageError, write_atomic},
+    types::{Height, Lsn, Time, ValidatorError, ValidatorSet},
+    wal::{self, Appender, Options, Snapshot, WalError},
+};
+
+/// How a store writes its log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Segments and format.
+    pub wal: Options,
+}
+
+/// Why a durable output could not be carried out. The node must stop: what is on the disk is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The log failed.
+    #[error("log: {0}")]
+    Wal(#[from] WalError),
+    /// The ledger failed.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerError),
+}
+
+/// Why a node does not start. Nothing has been changed on the disk that was not a step of recovery.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Reading or repairing failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sign state cannot be read.
+    #[error(transparent)]
+    Sign(#[from] SignFileError),
+    /// The genesis is impossible.
+    #[error("genesis: {0}")]
+    Genesis(#[from] ValidatorError),
+    /// Heights on the disk contradict the order in which they are written.
+    #[error("blocks up to {blocks}, application at {app}, state at {state}: restore the directory")]
+    Heights {
+        /// The last stored block.
+        blocks: Height,
+        /// The application's height.
+        app: Height,
+        /// The state's height.
+        state: Height,
+    },
+    /// The state is gone, but blocks or signatures show that the node has been at work. Beginning anew would forget
+    /// what was signed.
+    #[error("the state is missing from a directory that was in use: restore it")]
+    StateLost,
+    /// The disk belongs to another chain.
+    #[error("the directory belongs to another chain")]
+    OtherChain,
+    /// Executing a stored block again gave another application hash than the chain has.
+    #[error("the application hash after height {0} is not the chain's")]
+    AppHash(Height),
+    /// A log entry has a right checksum but no meaning.
+    #[error("log entry {index}: {what}")]
+    LogEntry {
+        /// The entry.
+        index: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<WalError> for StartError {
+    fn from(error: WalError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<LedgerError> for StartError {
+    fn from(error: LedgerError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An open data directory.
+#[derive(Debug)]
+pub struct Store {
+    dir: String,
+    log: Appender,
+    sign: SignFile,
+    sign_dirty: bool,
+    ledger: Ledger,
+    /// Where the log of the last height but one ended: older segments are not needed.
+    ended: Snapshot,
+}
+
+impl Store {
+    /// Opens the data directory `dir`, making it if it is not there or was never finished, brings application and state
+    /// up to the last stored block, and reads the log of the unfinished height.
+    ///
+    /// # Errors
+    /// Why the node must not start; see [`StartError`].
+    pub fn start(
+        storage: &mut dyn Storage,
+        dir: &str,
+        genesis: &Genesis,
+        config: StoreConfig,
+    ) -> Result<(Self, Recovered), StartError> {
+        let ledger = Ledger::open(dir);
+        let state = match storage.list(dir) {
+            Err(StorageError::NotFound { .. }) => None,
+            Ok(_) => ledger.load_state(storage)?,
+            Err(error) => return Err(error.into()),
+        };
+        // The state is written last: without it the directory was never complete and nobody has seen anything signed.
+        let state = match state {
+            Some(state) => state,
+            None if was_used(storage, dir, &ledger) => return Err(StartError::StateLost),
+            None => create(storage, dir, genesis, config)?,
+        };
+        if state.chain != genesis.chain {
+            return Err(StartError::OtherChain);
+        }
+        let (state, app) = catch_up(storage, dir, &ledger, state)?;
+        let (sign, sign_state) = SignFile::open(storage, dir)?;
+        let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
+        let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
+        let mut store = Self {
+            dir: dir.to_owned(),
+            log,
+            sign,
+            sign_dirty: false,
+            ledger,
+            ended,
+        };
+        let last = match state.height {
+            Height::ZERO => None,
+            height => store.load(storage, height)?,
+        };
+        let mut entries = Vec::new();
+        for entry in replayed {
+            let decoded = Entry::decode(&entry.data);
+            let decoded = decoded.map_err(|what| StartError::LogEntry {
+                index: entry.index,
+                what,
+            })?;
+            entries.push((Lsn(entry.index), decoded));
+        }
+        let found = Recovered {
+            state,
+            app,
+            sign: sign_state,
+            last,
+            log: entries,
+            next_lsn,
+        };
+        Ok((store, found))
+    }
+
+    /// Writes a record to the log.
+    ///
+    /// # Errors
+    /// What the log says; the store must not be used again.
+    pub fn append(
+        &mut self,
+        storage: &mut dyn Storage,
+        lsn: Lsn,
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
+        let entry = wal::Entry {
+            index: lsn.0,
+            term: 0,
+            data: entry.encode(),
+        };
+        Ok(self.log.append(storage, &[entry])?)
+    }
+
+    /// Writes the sign state.
+    ///
+    /// # Errors
+    /// What the storage says; the store must not be used again.
+    pub fn write_sign_state(
+        &mut self,
+        storage: &mut dyn Storage,
+        state: &SignState,
+    ) -> Result<(), StoreError> {
+        self.sign.write(storage, state)?;
+        self.sign_dirty = true;
+        Ok(())
+    }
+
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// What the storage says; the store must not be used again.
+    pub fn sync(&mut self, storage: &mut dyn Storage) -> Result<(), StoreError> {
+        if self.sign_dirty {
+            self.sign.sync(storage)?;
+            self.sign_dirty = false;
+        }
+        Ok(self.log.sync(storage)?)
+    }
+
+    /// Carries out a commit: block, end of height, application, state, each durable before the next.
+    ///
+    /// # Errors
+    /// What the storage says; the store must not be used again.
+    pub fn commit(
+        &mut self,
+        storage: &mut dyn Storage,
+        decision: &crate::consensus::Decision,
+        validators: &Arc<ValidatorSet>,
+        (state, app): (&State, &App),
+    ) -> Result<(), StoreError> {
+        let stored = StoredBlock {
+            block: crate::types::Block::clone(&decision.block),
+            seen_commit: decision.commit.clone(),
+            validators: ValidatorSet::clone(validators),
+        };
+        self.ledger.save_block(storage, &stored)?;
+        self.sync(storage)?;
+        let ended = end_height(storage, &mut self.log, state.height)?;
+        save_app(storage, &self.dir, app)?;
+        self.ledger.save_state(storage, state)?;
+        // Two ends of height are kept: a crash before this line needs the older one.
+        self.log.release_lock_to(storage, self.ended.index)?;
+        self.log.purge(storage)?;
+        self.ended = ended;
+        Ok(())
+    }
+
+    /// A decided block, `None` if it is not stored here.
+    ///
+    /// # Errors
+    /// If the storage fails or the block is damaged.
+    pub fn load(
+        &mut self,
+        storage: &mut dyn Storage,
+        height: Height,
+    ) -> Result<Option<Decided>, StoreError> {
+        let stored = self.ledger.load_block(storage, height)?;
+        Ok(stored.map(|stored| Decided {
+            parts: stored.block.cut().1,
+            commit: stored.seen_commit,
+            validators: Arc::new(stored.validators),
+        }))
+    }
+}
+
+/// Whether a directory without a state shows traces of work.
+fn was_used(storage: &mut dyn Storage, dir: &str, ledger: &Ledger) -> bool {
+    let signed = SignFile::open(storage, dir).is_ok_and(|(_, state)| state.last().is_some());
+    signed
+        || ledger
+            .height(storage)
+            .is_ok_and(|height| height > Height::ZERO)
+}
+
+/// Makes a data directory. The state is written last, so that a half-made directory is recognised and made anew.
+fn create(
+    storage: &mut dyn Storage,
+    dir: &str,
+    genesis: &Genesis,
+    config: StoreConfig,
+) -> Result<State, StartError> {
+    let state = State::genesis(genesis)?;
+    match storage.remove_dir_all(dir) {
+        Ok(()) | Err(StorageError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    storage.create_dir(dir)?;
+    storage.sync_dir("")?;
+    let ledger = Ledger::create(storage, dir)?;
+    let metadata = genesis.chain.to_vec();
+    let mut log = wal::create(storage, &format!("{dir}/wal"), &metadata, config.wal)?;
+    let created = Record::Created {
+        chain: genesis.chain.clone(),
+    };
+    let data = Entry {
+        time: Time(0),
+        record: created,
+    }
+    .encode();
+    log.append(
+        storage,
+        &[wal::Entry {
+            index: 0,
+            term: 0,
+            data,
+        }],
+    )?;
+    log.close(storage)?;
+    SignFile::create(storage, dir)?;
+    save_app(storage, dir, &App::default())?;
+    ledger.save_state(storage, &state)?;
+    Ok(state)
+}
+
+fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), StorageError> {
+    write_atomic(storage, dir, "app", &sealed(app))
+}
+
+/// The handshake: executes stored blocks that application or state have not seen.
+fn catch_up(
+    storage: &mut dyn Storage,
+    dir: &str,
+    ledger: &Ledger,
+    state: State,
+) -> Result<(State, App), StartError> {
+    let app: App = load(storage, &format!("{dir}/app"))?.unwrap_or_default();
+    let blocks = ledger.height(storage)?;
+    let heights = StartError::Heights {
+        blocks,
+        app: app.height(),
+        state: state.height,
+    };
+    let in_order =
+        state.height <= blocks && blocks <= state.height.next() && app.height() <= blocks;
+    if !in_order {
+        return Err(heights);
+    }
+    if blocks == state.height && app.height() == blocks {
+        let same = app.hash() == state.app_hash;
+        return if same {
+            Ok((state, app))
+        } else {
+            Err(StartError::AppHash(blocks))
+        };
+    }
+    let (mut state, mut app) = (state, app);
+    while app.height() < state.height {
+        let stored = ledger
+            .load_block(storage, app.height().next())?
+            .ok_or(heights.clone())?;
+        app.execute(stored.block.header.height, &stored.block.txs);
+    }
+    if app.height() == state.height && app.hash() != state.app_hash {
+        return Err(StartError::AppHash(app.height()));
+    }
+    if blocks > state.height {
+        let stored = ledger.load_block(storage, blocks)?.ok_or(heights)?;
+        let (id, _) = stored.block.cut();
+        if app.height() == state.height {
+            (state, app) = state.apply(&app, id, &stored.block);
+            save_app(storage, dir, &app)?;
+        } else {
+            // The application was stored, the state was not: only the state is computed.
+            state = state.apply_executed(&app, id, &stored.block);
+        }
+        ledger.save_state(storage, &state)?;
+    } else {
+        save_app(storage, dir, &app)?;
+    }
+    Ok((state, app))
+}
+
+/// Opens the log behind the end of `height`, writing that end if a crash came before it.
+fn open_log(
+    storage: &mut dyn Storage,
+    dir: &str,
+    height: Height,
+    config: StoreConfig,
+) -> Result<(Appender, Snapshot, Vec<wal::Entry>), StartError> {
+    let dir = format!("{dir}/wal");
+    let ends = wal::snapshots(storage, &dir)?;
+    let newest = ends.iter().rev().find(|end| end.term <= height.0).copied();
+    let behind = newest.unwrap_or_default();
+    let (replayed, mut log) = wal::open(storage, &dir, behind, config.wal)?.read_all(storage)?;
+    if behind.term == height.0 {
+        return Ok((log, behind, replayed.entries));
+    }
+    // The block was stored, but its end of height was not: what the log holds behind `behind` is decided.
+    let ended = end_height(storage, &mut log, height)?;
+    Ok((log, ended, Vec::new()))
+}
+
+fn end_height(
+    storage: &mut dyn Storage,
+    log: &mut Appender,
+    height: Height,
+) -> Result<Snapshot, WalError> {
+    let ended = Snapshot {
+        index: log.last_index().unwrap_or(0),
+        term: height.0,
+    };
+    log.save_snapshot(storage, &ended)?;
+    Ok(ended)
+}
