@@ -1,0 +1,233 @@
+//! A plan: everything that makes one run, as data. A seed draws one, a scenario file states one, a kept schedule is one.
+//!
+//! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times are virtual
+//! milliseconds since the start of the run, nodes are numbers from 0.
+
+use serde::{Deserialize, Serialize};
+
+/// Which signatures a run uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CryptoMode {
+    /// Real Ed25519 signatures, verified with `verify_strict`.
+    #[default]
+    Ed25519,
+    /// A table of who signed what: unforgeable by construction, and fast.
+    Ideal,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Seeds every choice that the plan does not state.
+    pub seed: u64,
+    /// The validators' powers; their number is the number of nodes.
+    pub powers: Vec<u64>,
+    /// How many heights every correct node outside a broken minority must decide before the faults end.
+    pub heights: u64,
+    /// How many more heights the healed core must decide in the stable phase.
+    pub stable_heights: u64,
+    /// Which signatures are used.
+    #[serde(default)]
+    pub crypto: CryptoMode,
+    /// Byzantine validators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub byzantine: Vec<Byzantine>,
+    /// Allows byzantine power of one third or more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beyond_one_third: bool,
+    /// How long the steps wait.
+    pub timeouts: TimeoutsMs,
+    /// All links, before faults.
+    pub link: Link,
+    /// Time between a sync and its completion, in microseconds.
+    pub sync_us: MinMax,
+    /// Each node's clock against world time, in milliseconds; empty for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clock_offsets_ms: Vec<i64>,
+    /// Milliseconds between two client transactions; 0 for none.
+    #[serde(default)]
+    pub tx_every_ms: u64,
+    /// When the fault phase ends at the latest, in milliseconds; then everything is healed.
+    pub faults_end_ms: u64,
+    /// What goes wrong, and when.
+    #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// The least and the most of something drawn uniformly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MinMax {
+    /// The least.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
+}
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Latency in microseconds, drawn uniformly per message, so messages overtake each other.
+    pub latency_us: MinMax,
+    /// Lost messages per million.
+    #[serde(default)]
+    pub loss_ppm: u32,
+    /// Duplicated messages per million.
+    #[serde(default)]
+    pub duplicate_ppm: u32,
+}
+
+/// The engine's timeouts in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutsMs {
+    /// For a proposal in round 0.
+    pub propose: u64,
+    /// For more prevotes in round 0.
+    pub prevote: u64,
+    /// For more precommits in round 0.
+    pub precommit: u64,
+    /// Added to each per round.
+    pub delta: u64,
+    /// For late precommits.
+    pub commit: u64,
+    /// Start the next height as soon as all precommits are there.
+    #[serde(default)]
+    pub skip_commit: bool,
+}
+
+/// A byzantine validator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Byzantine {
+    /// Which node.
+    pub node: u16,
+    /// What it does.
+    pub behaviour: Behaviour,
+}
+
+/// What a byzantine validator does. Everything else it does correctly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behaviour {
+    /// Signs two proposals and two votes for each round, and tells one half of the nodes one and the other half the other.
+    Equivocate,
+    /// Says nothing at all.
+    Silent,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// When it begins.
+    pub at: When,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: FaultKind,
+    /// Switched off: kept in the file, not carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
+}
+
+/// When a fault begins: at a time, or when a node reaches a point of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum When {
+    /// Milliseconds since the start of the run.
+    Time {
+        /// The milliseconds.
+        ms: u64,
+    },
+    /// When this node first sends its own message of this kind, height and round.
+    Own {
+        /// The node.
+        node: u16,
+        /// What it sends.
+        sends: OwnMessage,
+        /// The height.
+        height: u64,
+        /// The round.
+        round: u32,
+    },
+    /// When the proposer of this height and round first sends its proposal.
+    Proposed {
+        /// The height.
+        proposal_height: u64,
+        /// The round.
+        proposal_round: u32,
+    },
+    /// When this node first appends its own message of this kind to its log, before it is synced.
+    Append {
+        /// The node.
+        node: u16,
+        /// What it appends.
+        appends: OwnMessage,
+        /// The height.
+        height: u64,
+        /// The round.
+        round: u32,
+    },
+}
+
+/// What a validator signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnMessage {
+    /// A proposal.
+    Proposal,
+    /// A prevote.
+    Prevote,
+    /// A precommit.
+    Precommit,
+}
+
+/// The kinds of fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// Nodes of different groups do not hear each other.
+    Partition {
+        /// The groups; a node in none of them hears nobody.
+        groups: Vec<Vec<u16>>,
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+    /// Messages from some nodes to some others are lost; the other direction works.
+    OneWay {
+        /// Whose messages.
+        from: Vec<u16>,
+        /// To whom.
+        to: Vec<u16>,
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+    /// A node stops at once and starts again later from what its disk kept.
+    Crash {
+        /// The node; absent: the proposer of the moment that triggers the fault.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<u16>,
+        /// Milliseconds until it starts again; absent: when the faults end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restart_after_ms: Option<u64>,
+        /// What happens to sectors that were not synced.
+        #[serde(default)]
+        disk: Unsynced,
+    },
+}
+
+/// What a crash does to what was written but not synced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsynced {
+    /// Each sector is kept, lost or zeroed, as drawn.
+    #[default]
+    Torn,
+    /// Everything unsynced is lost.
+    Lost,
+    /// Everything is kept.
+    Kept,
+}

@@ -1,0 +1,78 @@
+//! What a run found: the value that reports print and sweeps count.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{nemesis::Plan, oracle::Violation, trace::Event};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All oracles held.
+    Pass,
+    /// A safety oracle fired.
+    Safety,
+    /// A liveness oracle fired.
+    Liveness,
+    /// The engine panicked.
+    Panic,
+    /// The harness itself failed.
+    Harness,
+}
+
+impl Verdict {
+    /// The exit code of the command line.
+    #[must_use]
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Harness => 1,
+            Self::Safety => 3,
+            Self::Liveness => 4,
+            Self::Panic => 5,
+        }
+    }
+}
+
+/// What a run found.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What was run.
+    pub plan: Plan,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// SHA-256 over all events, in hex.
+    pub digest: String,
+    /// The highest height that some correct node decided.
+    pub heights: u64,
+    /// Virtual milliseconds.
+    pub virtual_ms: u64,
+    /// Number of events.
+    pub events: u64,
+    /// Packets delivered.
+    pub messages_delivered: u64,
+    /// Rounds in which heights were decided: round to count.
+    pub rounds: BTreeMap<u32, u64>,
+    /// What went wrong: kind to count ("partition", "one_way", "crash", "restart", "loss", "duplicate", "cut",
+    /// "equivocate", ...).
+    pub faults: BTreeMap<String, u64>,
+    /// Oracle name to checks made.
+    pub oracles: BTreeMap<String, u64>,
+    /// What broke; at most one, for a run stops at the first.
+    pub violations: Vec<Violation>,
+    /// The panic message, if the engine panicked.
+    pub panic: Option<String>,
+    /// All events, if they were asked for.
+    pub trace: Vec<Event>,
+}
+
+/// How a run is done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Keep all events in [`Outcome::trace`].
+    pub trace: bool,
+    /// Run without the madsim containment (always so where madsim is not compiled in).
+    pub plain: bool,
+}

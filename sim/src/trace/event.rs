@@ -1,0 +1,123 @@
+//! What happens in a run. The world emits these, in order; oracles, digest and trace files read them.
+
+use std::sync::Arc;
+
+use engine::{
+    codec::Frame,
+    consensus::{Decision, Notice},
+    node::Entry,
+    types::{Hash, Height, Lsn, PeerId, Time},
+};
+
+use crate::nemesis::FaultKind;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its number, from 0.
+    pub seq: u64,
+    /// World time.
+    pub time: Time,
+    /// The node it happened to; `None` for the world itself.
+    pub node: Option<PeerId>,
+    /// What happened.
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A node came up.
+    Started {
+        /// 0 for the first start, then counting restarts.
+        incarnation: u32,
+        /// The height after which it goes on.
+        height: Height,
+    },
+    /// A node stopped at once.
+    Crashed,
+    /// A node refused to start from its disk.
+    StartRefused {
+        /// Why.
+        reason: String,
+    },
+    /// A node stopped for good.
+    Halted {
+        /// Why.
+        reason: String,
+    },
+    /// A node handed a frame to the link to another. Emitted once per receiver.
+    Sent {
+        /// Names the packet in later events.
+        packet: u64,
+        /// The receiver.
+        to: PeerId,
+        /// The bytes.
+        frame: Frame,
+    },
+    /// The link lost a packet.
+    Dropped {
+        /// The packet.
+        packet: u64,
+        /// Why: "loss", "cut" or "down".
+        reason: &'static str,
+    },
+    /// A node got a frame.
+    Delivered {
+        /// The packet.
+        packet: u64,
+        /// The sender.
+        from: PeerId,
+        /// The bytes.
+        frame: Frame,
+    },
+    /// A timer fired.
+    Fired {
+        /// Which: "consensus" or "gossip".
+        timer: &'static str,
+    },
+    /// A node wrote a record to its log. Not durable yet.
+    Appended {
+        /// The record's number.
+        lsn: Lsn,
+        /// The record.
+        entry: Arc<Entry>,
+    },
+    /// The disk made a node's log durable up to a record.
+    Synced {
+        /// The last durable record.
+        lsn: Lsn,
+    },
+    /// A node announced a decision.
+    Decided {
+        /// The height.
+        height: Height,
+        /// The application hash after it.
+        app_hash: Hash,
+        /// What was decided.
+        decision: Arc<Decision>,
+    },
+    /// A node refused a peer's message.
+    Rejected {
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: String,
+    },
+    /// Something inside a node. For people and traces; oracles must not rely on it.
+    Notice(Notice),
+    /// A client gave a node a transaction.
+    Submitted {
+        /// Its hash.
+        tx: Hash,
+    },
+    /// A fault began.
+    FaultBegan(FaultKind),
+    /// A fault ended.
+    FaultEnded(FaultKind),
+    /// The faults are over: these nodes form the core that must decide from now on.
+    Healed {
+        /// The core.
+        core: Vec<PeerId>,
+    },
+}
