@@ -30,6 +30,7 @@
 //! runs past the end or if one of its sectors is all zero, and anything else is an error.
 
 mod appender;
+mod create;
 mod directory;
 mod error;
 mod etcd;
@@ -44,7 +45,8 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-pub use appender::{Appender, create, must_sync};
+pub use appender::{Appender, must_sync};
+pub use create::create;
 pub use error::WalError;
 pub use name::{SegmentName, parse_name, search_index, segment_name};
 pub use reader::{ReadOnly, Reader, Replayed, TornTail, open, open_at_index, open_for_read};
