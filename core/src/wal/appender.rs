@@ -1,7 +1,8 @@
 //! Writing: the only handle that may change a log.
 //!
-//! One write per call. After any failed write or sync the handle refuses everything, because nobody can say what the
-//! disk holds: the pages of a failed sync may be gone although a second sync succeeds.
+//! One write per call. After any failed write or sync the handle refuses everything, because nobody
+//! can say what the disk holds: the pages of a failed sync may be gone although a second sync
+//! succeeds.
 
 use std::collections::VecDeque;
 
@@ -16,11 +17,13 @@ use super::{
 };
 use crate::storage::{FileId, Storage, StorageError, write_all};
 
-/// A log open for writing. Holds the exclusive locks of its segments until they are released or it is closed.
+/// A log open for writing. Holds the exclusive locks of its segments until they are released or it
+/// is closed.
 ///
-/// Made by [`create`](super::create) or, for an existing log, by [`Reader::read_all`](super::Reader::read_all).
-/// Dropping it neither syncs nor closes anything: call [`close`](Self::close). A clone is for checkpoints, together
-/// with a clone of the storage; two that write to one storage would destroy the log.
+/// Made by [`create`](super::create) or, for an existing log, by
+/// [`Reader::read_all`](super::Reader::read_all). Dropping it neither syncs nor closes anything:
+/// call [`close`](Self::close). A clone is for checkpoints, together with a clone of the storage;
+/// two that write to one storage would destroy the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a log that is dropped is not closed"]
 pub struct Appender {
@@ -40,7 +43,8 @@ pub struct Appender {
     poisoned: bool,
 }
 
-/// Whether a save has to be durable before anything is said about it: entries, a new term or another vote.
+/// Whether a save has to be durable before anything is said about it: entries, a new term or
+/// another vote.
 ///
 /// A commit index alone need not be, because it can be learned again.
 #[must_use]
@@ -110,11 +114,13 @@ impl Appender {
 
     /// Writes entries without syncing them.
     ///
-    /// An index may be lower than the last one; it then replaces that entry and all behind it. When the segment has
-    /// reached its size the next one is begun, which makes everything written so far durable.
+    /// An index may be lower than the last one; it then replaces that entry and all behind it. When
+    /// the segment has reached its size the next one is begun, which makes everything written so
+    /// far durable.
     ///
     /// # Errors
-    /// `EntryGap` if an entry does not continue the log (nothing is written), `Poisoned`, or what the storage says.
+    /// `EntryGap` if an entry does not continue the log (nothing is written), `Poisoned`, or what
+    /// the storage says.
     pub fn append(&mut self, storage: &mut dyn Storage, entries: &[Entry]) -> Result<(), WalError> {
         self.write(storage, None, entries)?;
         self.cut_if_full(storage).map(|_| ())
@@ -140,7 +146,8 @@ impl Appender {
         }
     }
 
-    /// Records a snapshot (for consensus: the end of a height) and makes it durable with everything before it.
+    /// Records a snapshot (for consensus: the end of a height) and makes it durable with everything
+    /// before it.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -176,9 +183,9 @@ impl Appender {
 
     /// Begins the next segment. Everything written before is durable afterwards.
     ///
-    /// The new segment is written under a temporary name, synced and renamed, and the directory is synced: a segment
-    /// with a proper name has a complete header. No file is prepared in advance as etcd does, because nothing here
-    /// runs in the background that could gain time by it.
+    /// The new segment is written under a temporary name, synced and renamed, and the directory is
+    /// synced: a segment with a proper name has a complete header. No file is prepared in advance
+    /// as etcd does, because nothing here runs in the background that could gain time by it.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -188,9 +195,11 @@ impl Appender {
         self.poison_on_error(begun)
     }
 
-    /// Gives up the locks of segments that are not needed to read from `index` on, so that they can be purged.
+    /// Gives up the locks of segments that are not needed to read from `index` on, so that they can
+    /// be purged.
     ///
-    /// Kept is the last segment before the first whose index is not below `index`, and everything from there on.
+    /// Kept is the last segment before the first whose index is not below `index`, and everything
+    /// from there on.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -213,8 +222,8 @@ impl Appender {
         Ok(())
     }
 
-    /// Removes the segments before the first locked one, oldest first, and says how many. Stops at one that somebody
-    /// else has locked.
+    /// Removes the segments before the first locked one, oldest first, and says how many. Stops at
+    /// one that somebody else has locked.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -238,7 +247,8 @@ impl Appender {
         synced
     }
 
-    /// The last written index; `None` before the first entry. A snapshot ahead of the entries counts as written.
+    /// The last written index; `None` before the first entry. A snapshot ahead of the entries
+    /// counts as written.
     #[must_use]
     pub fn last_index(&self) -> Option<u64> {
         self.last_index
@@ -319,7 +329,8 @@ impl Appender {
         for entry in entries {
             let expected = match (last, self.encoder.format) {
                 (Some(last), Format::Etcd | Format::Native) => last.saturating_add(1),
-                // The first entry has index 0; in etcd since 2015 index 0 belongs to the first snapshot.
+                // The first entry has index 0; in etcd since 2015 index 0 belongs to the first
+                // snapshot.
                 (None, Format::Etcd) => 1,
                 (None, Format::Native) => 0,
             };
@@ -386,7 +397,8 @@ pub(super) fn after_snapshot(last: Option<u64>, snapshot: u64) -> Option<u64> {
     }
 }
 
-/// Removes segments in order. The directory is synced after each, so that a crash never leaves a hole.
+/// Removes segments in order. The directory is synced after each, so that a crash never leaves a
+/// hole.
 fn remove_before(
     storage: &mut dyn Storage,
     dir: &str,

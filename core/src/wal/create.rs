@@ -8,13 +8,15 @@ use super::{
 };
 use crate::storage::{FileId, Storage, StorageError};
 
-/// Begins a log in a new directory `dir`, whose parent exists. `metadata` comes back from every read.
+/// Begins a log in a new directory `dir`, whose parent exists. `metadata` comes back from every
+/// read.
 ///
-/// Atomic: the log is written to `dir.tmp`, which is then renamed. After a crash or an error there is either a
-/// complete log or none.
+/// Atomic: the log is written to `dir.tmp`, which is then renamed. After a crash or an error there
+/// is either a complete log or none.
 ///
 /// # Errors
-/// `AlreadyExists` if there is a log, `ForeignFile` if the directory holds anything else, or what the storage says.
+/// `AlreadyExists` if there is a log, `ForeignFile` if the directory holds anything else, or what
+/// the storage says.
 pub fn create(
     storage: &mut dyn Storage,
     dir: &str,
@@ -95,7 +97,8 @@ fn place_directory(
 
 /// The records every segment starts with.
 ///
-/// In format 2 the metadata record says how long the header is, since all of it is durable before anyone can see it.
+/// In format 2 the metadata record says how long the header is, since all of it is durable before
+/// anyone can see it.
 pub(super) fn encode_header(
     encoder: &mut Encoder,
     metadata: &[u8],

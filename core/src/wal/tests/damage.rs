@@ -1,4 +1,5 @@
-//! Arbitrary damage: never a panic, never different data, never a silent loss of what is known to be durable.
+//! Arbitrary damage: never a panic, never different data, never a silent loss of what is known to
+//! be durable.
 
 use proptest::prelude::*;
 

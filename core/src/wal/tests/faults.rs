@@ -280,7 +280,8 @@ fn every_failed_open_and_read_gives_its_locks_and_files_back() {
     life(&mut counted).unwrap();
     for at in 1..=counted.calls {
         let mut failing = Spoiled::new(disk.clone(), Fault::Once, at);
-        // A failed close may keep the lock: that failure is the storage's, and the log cannot do more.
+        // A failed close may keep the lock: that failure is the storage's, and the log cannot do
+        // more.
         if life(&mut failing).is_err() {
             let _ = reopen(&mut failing.inner).expect("no lock is left");
         }

@@ -1,4 +1,5 @@
-//! The contract of the log, tested through its public doors. Helpers here, situations in the files beside it.
+//! The contract of the log, tested through its public doors. Helpers here, situations in the files
+//! beside it.
 
 mod conformance;
 mod contract;

@@ -1,4 +1,5 @@
-//! Random operations against the simplest possible model: a vector of entries and a mark of what is durable.
+//! Random operations against the simplest possible model: a vector of entries and a mark of what is
+//! durable.
 
 use proptest::prelude::*;
 

@@ -63,7 +63,8 @@ fn a_tail_lost_in_a_preallocated_file_is_torn() {
     }
 }
 
-/// One record of several sectors, then four small ones; a sector of zeros in the middle of the first.
+/// One record of several sectors, then four small ones; a sector of zeros in the middle of the
+/// first.
 fn big_record_with_a_zeroed_sector(format: Format, synced: bool) -> MemoryStorage {
     let (mut disk, mut log) = new_log(format);
     let big = Entry {
