@@ -67,11 +67,22 @@ impl Start {
     }
 }
 
-/// A locked log that has not been read. Entries cannot be written before everything is read:
+/// A locked log that has not been read. Reading it gives what may write:
+///
+/// ```
+/// use engine::{storage::Storage, wal::{Reader, WalError}};
+/// fn read_and_write(reader: Reader, storage: &mut dyn Storage) -> Result<(), WalError> {
+///     let (_replayed, mut log) = reader.read_all(storage)?;
+///     log.append(storage, &[])
+/// }
+/// ```
+///
+/// Nothing can be written before everything is read; there is no such method:
 ///
 /// ```compile_fail,E0599
-/// fn write_without_reading(reader: engine::wal::Reader, storage: &mut dyn engine::storage::Storage) {
-///     let _ = reader.append(storage, &[]);
+/// use engine::{storage::Storage, wal::{Reader, WalError}};
+/// fn write_unread(mut reader: Reader, storage: &mut dyn Storage) -> Result<(), WalError> {
+///     reader.append(storage, &[])
 /// }
 /// ```
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod conformance;
 mod contract;
 mod damage;
 mod faults;
+mod forgetful;
 mod model;
 mod repairing;
 
