@@ -215,3 +215,49 @@ fn a_segment_that_lost_its_header_is_damaged() {
         }
     }
 }
+
+#[test]
+fn a_header_that_ends_early_is_damaged_because_it_was_synced_before_it_had_a_name() {
+    let mut disk = log_with(Format::Native, 0);
+    cut_bytes(&mut disk, &first(), 5);
+    assert!(matches!(
+        repair(&mut disk, DIR),
+        Err(WalError::CorruptInterior { .. })
+    ));
+    // The whole snapshot record is gone: without the length of the header this would look clean.
+    let mut disk = log_with(Format::Native, 0);
+    cut_bytes(&mut disk, &first(), 32);
+    assert!(matches!(
+        repair(&mut disk, DIR),
+        Err(WalError::CorruptInterior { .. })
+    ));
+}
+
+#[test]
+fn a_segment_that_ends_before_the_one_behind_it_continues_is_damaged() {
+    for format in [Format::Etcd, Format::Native] {
+        let (mut disk, mut log) = new_log(format);
+        log.append(&mut disk, &entries(0..=4)).unwrap();
+        log.cut(&mut disk).unwrap();
+        log.close(&mut disk).unwrap();
+        // Exactly the last record, so that what is left is a good segment by itself.
+        cut_bytes(
+            &mut disk,
+            &first(),
+            if format == Format::Etcd { 40 } else { 48 },
+        );
+        let offset = read_file(&mut disk, &first()).unwrap().len() as u64;
+        let opened = reopen(&mut disk).unwrap_err();
+        let expected = match format {
+            Format::Etcd => WalError::CrcMismatch {
+                segment: segment_name(1, 5),
+                offset: 0,
+            },
+            Format::Native => WalError::CorruptInterior {
+                segment: segment_name(0, 0),
+                offset,
+            },
+        };
+        assert_eq!(opened, expected);
+    }
+}
