@@ -241,11 +241,7 @@ fn a_segment_that_ends_before_the_one_behind_it_continues_is_damaged() {
         log.cut(&mut disk).unwrap();
         log.close(&mut disk).unwrap();
         // Exactly the last record, so that what is left is a good segment by itself.
-        cut_bytes(
-            &mut disk,
-            &first(),
-            if format == Format::Etcd { 40 } else { 48 },
-        );
+        cut_bytes(&mut disk, &first(), 40);
         let offset = read_file(&mut disk, &first()).unwrap().len() as u64;
         let opened = reopen(&mut disk).unwrap_err();
         let expected = match format {
