@@ -1,8 +1,8 @@
 //! A disk in memory: plain, without faults, everything durable at once.
 //!
-//! For tests and for callers that want a [`Storage`] but no disk. Locks are honoured. It touches nothing outside
-//! itself, and a clone is an independent copy. `check_path` is shared with [`super::RealStorage`], so that both
-//! refuse the same paths.
+//! For tests and for callers that want a [`Storage`] but no disk. Locks are honoured. It touches
+//! nothing outside itself, and a clone is an independent copy. `check_path` is shared with
+//! [`super::RealStorage`], so that both refuse the same paths.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use super::{Access, FileId, Storage, StorageError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Node {
     Directory,
-    /// The key of the content. Content is not stored under its name, so that open handles survive a rename.
+    /// The key of the content. Content is not stored under its name, so that open handles survive a
+    /// rename.
     File(u64),
 }
 
@@ -97,7 +98,8 @@ impl MemoryStorage {
         self.nodes.get(path).copied().ok_or_else(|| not_found(path))
     }
 
-    /// The parent must be a directory: `NotFound` if part of it is missing, `Io` if part of it is a file.
+    /// The parent must be a directory: `NotFound` if part of it is missing, `Io` if part of it is a
+    /// file.
     fn check_parent(&self, path: &str) -> Result<(), StorageError> {
         for (at, _) in path.match_indices('/') {
             match self.nodes.get(&path[..at]) {

@@ -1,8 +1,9 @@
 //! Real files below a root directory, for tools, tests and real hosts.
 //!
-//! The only file in this library that calls the operating system's file functions. Files get mode 0600 and directories
-//! 0700, because a consensus log and a sign state are nobody else's business. `sync` is fdatasync, `sync_dir` is
-//! fsync of the directory, a lock is the system's exclusive advisory lock of the open file.
+//! The only file in this library that calls the operating system's file functions. Files get mode
+//! 0600 and directories 0700, because a consensus log and a sign state are nobody else's business.
+//! `sync` is fdatasync, `sync_dir` is fsync of the directory, a lock is the system's exclusive
+//! advisory lock of the open file.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -108,7 +109,8 @@ impl Storage for RealStorage {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| explain(dir, &error))?;
-            // A name that is not UTF-8 cannot be one of ours, and no path of this trait could reach it.
+            // A name that is not UTF-8 cannot be one of ours, and no path of this trait could reach
+            // it.
             if let Ok(name) = entry.file_name().into_string() {
                 names.push(name);
             }
@@ -118,7 +120,8 @@ impl Storage for RealStorage {
     }
 
     fn create(&mut self, path: &str) -> Result<FileId, StorageError> {
-        // The root has no name below itself; joined, its path would end in a slash and confuse the system.
+        // The root has no name below itself; joined, its path would end in a slash and confuse the
+        // system.
         if check_path(path)?.is_empty() {
             return Err(StorageError::AlreadyExists {
                 path: path.to_owned(),

@@ -1,27 +1,29 @@
-//! Writing: the only handle that may change a log, and how a log begins.
+//! Writing: the only handle that may change a log.
 //!
-//! One write per call. After any failed write or sync the handle refuses everything, because nobody can say what the
-//! disk holds: the pages of a failed sync may be gone although a second sync succeeds.
+//! One write per call. After any failed write or sync the handle refuses everything, because nobody
+//! can say what the disk holds: the pages of a failed sync may be gone although a second sync
+//! succeeds.
 
 use std::collections::VecDeque;
 
+use super::create::encode_header;
 use super::directory::{
-    Mode, Segment, TEMPORARY, close_all, create_synced, open_segment, parent, path, retry,
-    segment_names,
+    Mode, Segment, TEMPORARY, close_all, create_synced, open_segment, path, retry, segment_names,
 };
-use super::frame::{ENTRY, Encoder, METADATA, Place, SNAPSHOT, STATE};
+use super::frame::{ENTRY, Encoder, Place, SNAPSHOT, STATE};
 use super::segment::Tail;
 use super::{
-    Entry, Format, HardState, Options, SegmentName, Snapshot, WalError, native, payload,
-    segment_name,
+    Entry, Format, HardState, Options, SegmentName, Snapshot, WalError, payload, segment_name,
 };
-use crate::storage::{Storage, StorageError, write_all};
+use crate::storage::{FileId, Storage, StorageError, write_all};
 
-/// A log open for writing. Holds the exclusive locks of its segments until they are released or it is closed.
+/// A log open for writing. Holds the exclusive locks of its segments until they are released or it
+/// is closed.
 ///
-/// Made by [`create`](super::create) or, for an existing log, by [`Reader::read_all`](super::Reader::read_all).
-/// Dropping it neither syncs nor closes anything: call [`close`](Self::close). A clone is for checkpoints, together
-/// with a clone of the storage; two that write to one storage would destroy the log.
+/// Made by [`create`](super::create) or, for an existing log, by
+/// [`Reader::read_all`](super::Reader::read_all). Dropping it neither syncs nor closes anything:
+/// call [`close`](Self::close). A clone is for checkpoints, together with a clone of the storage;
+/// two that write to one storage would destroy the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a log that is dropped is not closed"]
 pub struct Appender {
@@ -41,7 +43,8 @@ pub struct Appender {
     poisoned: bool,
 }
 
-/// Whether a save has to be durable before anything is said about it: entries, a new term or another vote.
+/// Whether a save has to be durable before anything is said about it: entries, a new term or
+/// another vote.
 ///
 /// A commit index alone need not be, because it can be learned again.
 #[must_use]
@@ -51,143 +54,37 @@ pub fn must_sync(before: Option<&HardState>, state: Option<&HardState>, entries:
     entries > 0 || (before.term, before.vote) != (state.term, state.vote)
 }
 
-/// Begins a log in a new directory `dir`, whose parent exists. `metadata` comes back from every read.
-///
-/// Atomic: the log is written to `dir.tmp`, which is then renamed. After a crash or an error there is either a
-/// complete log or none.
-///
-/// # Errors
-/// `AlreadyExists` if there is a log, `ForeignFile` if the directory holds anything else, or what the storage says.
-pub fn create(
-    storage: &mut dyn Storage,
-    dir: &str,
-    metadata: &[u8],
-    options: Options,
-) -> Result<Appender, WalError> {
-    let replaces = check_vacant(storage, dir)?;
-    let mut encoder = Encoder::new(options.format, 0);
-    let header = encode_header(&mut encoder, metadata, None, Some(Snapshot::default()));
-    let file = place_directory(storage, dir, &header, &options, replaces)?;
-    let offset = header.len() as u64;
-    Ok(Appender {
-        dir: dir.to_owned(),
-        metadata: metadata.to_vec(),
-        options,
-        segments: VecDeque::from([Segment {
-            name: SegmentName {
-                sequence: 0,
-                index: 0,
-            },
-            file,
-        }]),
-        encoder,
-        offset,
-        synced: offset,
-        state: None,
-        last_index: None,
-        buffer: header,
-        poisoned: false,
-    })
-}
-
-/// Whether an empty directory is in the way.
-fn check_vacant(storage: &mut dyn Storage, dir: &str) -> Result<bool, WalError> {
-    let names = match retry(|| storage.list(dir)) {
-        Err(StorageError::NotFound { .. }) => return Ok(false),
-        names => names?,
-    };
-    let dir = dir.to_owned();
-    if names.iter().any(|name| super::parse_name(name).is_some()) {
-        return Err(WalError::AlreadyExists { dir });
-    }
-    // etcd deletes whatever is there. What we did not write is not ours to delete.
-    names
-        .into_iter()
-        .next()
-        .map_or(Ok(true), |name| Err(WalError::ForeignFile { dir, name }))
-}
-
-/// Makes the directory with its first segment, and returns that segment's file.
-fn place_directory(
-    storage: &mut dyn Storage,
-    dir: &str,
-    header: &[u8],
-    options: &Options,
-    replaces: bool,
-) -> Result<crate::storage::FileId, StorageError> {
-    let temporary = format!("{dir}{TEMPORARY}");
-    match retry(|| storage.create_dir(&temporary)) {
-        Err(StorageError::AlreadyExists { .. }) => {
-            retry(|| storage.remove_dir_all(&temporary))?;
-            retry(|| storage.create_dir(&temporary))?;
-        }
-        created => created?,
-    }
-    let first = path(&temporary, &segment_name(0, 0));
-    let file = create_synced(storage, &first, header, options.preallocate_bytes)
-        .inspect_err(|_| drop(storage.remove_dir_all(&temporary)))?;
-    let placed = retry(|| storage.sync_dir(&temporary))
-        .and_then(|()| {
-            if replaces {
-                retry(|| storage.remove_dir_all(dir))
-            } else {
-                Ok(())
-            }
-        })
-        .and_then(|()| retry(|| storage.rename(&temporary, dir)));
-    let (placed, remains) = match placed {
-        Ok(()) => (retry(|| storage.sync_dir(parent(dir))), dir),
-        Err(error) => (Err(error), temporary.as_str()),
-    };
-    if let Err(error) = placed {
-        // A failed create must not leave what looks like a log.
-        let _ = retry(|| storage.close(file));
-        let _ = retry(|| storage.remove_dir_all(remains));
-        return Err(error);
-    }
-    Ok(file)
-}
-
-/// The records every segment starts with.
-///
-/// In format 2 the metadata record says how long the header is, since all of it is durable before anyone can see it.
-fn encode_header(
-    encoder: &mut Encoder,
-    metadata: &[u8],
-    state: Option<&HardState>,
-    snapshot: Option<Snapshot>,
-) -> Vec<u8> {
-    let (place, chain) = (Place { base: 0, synced: 0 }, encoder.chain);
-    let mut header = Vec::new();
-    // The first pass learns the length, which the second one writes in a field of fixed width.
-    for _ in 0..2 {
-        let len = header.len() as u64;
-        header.clear();
-        encoder.chain = chain;
-        encoder.handover(&mut header);
-        let format = encoder.format;
-        encoder.record(&mut header, place, METADATA, |buffer| {
-            if format == Format::Native {
-                buffer.push(native::VERSION);
-                buffer.extend_from_slice(&len.to_le_bytes());
-            }
-            buffer.extend_from_slice(metadata);
-        });
-        if let Some(state) = state {
-            encoder.record(&mut header, place, STATE, |buffer| {
-                payload::put_state(buffer, state)
-            });
-        }
-        if let Some(snapshot) = snapshot {
-            encoder.record(&mut header, place, SNAPSHOT, |buffer| {
-                payload::put_snapshot(buffer, &snapshot);
-            });
-        }
-    }
-    header
-}
-
 impl Appender {
+    /// Goes on behind the header of a new log.
+    pub(super) fn begin(
+        dir: &str,
+        options: Options,
+        file: FileId,
+        metadata: &[u8],
+        encoder: Encoder,
+        header: u64,
+    ) -> Self {
+        Appender {
+            dir: dir.to_owned(),
+            metadata: metadata.to_vec(),
+            options,
+            segments: VecDeque::from([Segment {
+                name: SegmentName {
+                    sequence: 0,
+                    index: 0,
+                },
+                file,
+            }]),
+            encoder,
+            offset: header,
+            synced: header,
+            state: None,
+            last_index: None,
+            buffer: Vec::new(),
+            poisoned: false,
+        }
+    }
+
     /// Goes on behind what was read. The tail must be clean and durable.
     pub(super) fn resume(
         dir: &str,
@@ -217,11 +114,13 @@ impl Appender {
 
     /// Writes entries without syncing them.
     ///
-    /// An index may be lower than the last one; it then replaces that entry and all behind it. When the segment has
-    /// reached its size the next one is begun, which makes everything written so far durable.
+    /// An index may be lower than the last one; it then replaces that entry and all behind it. When
+    /// the segment has reached its size the next one is begun, which makes everything written so
+    /// far durable.
     ///
     /// # Errors
-    /// `EntryGap` if an entry does not continue the log (nothing is written), `Poisoned`, or what the storage says.
+    /// `EntryGap` if an entry does not continue the log (nothing is written), `Poisoned`, or what
+    /// the storage says.
     pub fn append(&mut self, storage: &mut dyn Storage, entries: &[Entry]) -> Result<(), WalError> {
         self.write(storage, None, entries)?;
         self.cut_if_full(storage).map(|_| ())
@@ -247,7 +146,8 @@ impl Appender {
         }
     }
 
-    /// Records a snapshot (for consensus: the end of a height) and makes it durable with everything before it.
+    /// Records a snapshot (for consensus: the end of a height) and makes it durable with everything
+    /// before it.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -283,9 +183,9 @@ impl Appender {
 
     /// Begins the next segment. Everything written before is durable afterwards.
     ///
-    /// The new segment is written under a temporary name, synced and renamed, and the directory is synced: a segment
-    /// with a proper name has a complete header. No file is prepared in advance as etcd does, because nothing here
-    /// runs in the background that could gain time by it.
+    /// The new segment is written under a temporary name, synced and renamed, and the directory is
+    /// synced: a segment with a proper name has a complete header. No file is prepared in advance
+    /// as etcd does, because nothing here runs in the background that could gain time by it.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -295,9 +195,11 @@ impl Appender {
         self.poison_on_error(begun)
     }
 
-    /// Gives up the locks of segments that are not needed to read from `index` on, so that they can be purged.
+    /// Gives up the locks of segments that are not needed to read from `index` on, so that they can
+    /// be purged.
     ///
-    /// Kept is the last segment before the first whose index is not below `index`, and everything from there on.
+    /// Kept is the last segment before the first whose index is not below `index`, and everything
+    /// from there on.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -320,8 +222,8 @@ impl Appender {
         Ok(())
     }
 
-    /// Removes the segments before the first locked one, oldest first, and says how many. Stops at one that somebody
-    /// else has locked.
+    /// Removes the segments before the first locked one, oldest first, and says how many. Stops at
+    /// one that somebody else has locked.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -345,7 +247,8 @@ impl Appender {
         synced
     }
 
-    /// The last written index; `None` before the first entry. A snapshot ahead of the entries counts as written.
+    /// The last written index; `None` before the first entry. A snapshot ahead of the entries
+    /// counts as written.
     #[must_use]
     pub fn last_index(&self) -> Option<u64> {
         self.last_index
@@ -426,7 +329,8 @@ impl Appender {
         for entry in entries {
             let expected = match (last, self.encoder.format) {
                 (Some(last), Format::Etcd | Format::Native) => last.saturating_add(1),
-                // The first entry has index 0; in etcd since 2015 index 0 belongs to the first snapshot.
+                // The first entry has index 0; in etcd since 2015 index 0 belongs to the first
+                // snapshot.
                 (None, Format::Etcd) => 1,
                 (None, Format::Native) => 0,
             };
@@ -493,7 +397,8 @@ pub(super) fn after_snapshot(last: Option<u64>, snapshot: u64) -> Option<u64> {
     }
 }
 
-/// Removes segments in order. The directory is synced after each, so that a crash never leaves a hole.
+/// Removes segments in order. The directory is synced after each, so that a crash never leaves a
+/// hole.
 fn remove_before(
     storage: &mut dyn Storage,
     dir: &str,

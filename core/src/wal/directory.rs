@@ -1,4 +1,5 @@
-//! The directory of a log: which segments it holds, which of them to open, locking and closing them.
+//! The directory of a log: which segments it holds, which of them to open, locking and closing
+//! them.
 
 use super::{SegmentName, WalError, parse_name, search_index, segment_name};
 use crate::storage::{Access, FileId, Storage, StorageError};
@@ -53,7 +54,8 @@ pub(super) fn path(dir: &str, name: &str) -> String {
     }
 }
 
-/// The segments of a log in order. Other files are none of our business; without a directory there are none.
+/// The segments of a log in order. Other files are none of our business; without a directory there
+/// are none.
 pub(super) fn segment_names(
     storage: &mut dyn Storage,
     dir: &str,
@@ -137,14 +139,16 @@ pub(super) fn open_segment(
         .map(|()| segment)
 }
 
-/// Closes segments after a failure. The failure is what the caller hears of, not a failed close after it.
+/// Closes segments after a failure. The failure is what the caller hears of, not a failed close
+/// after it.
 pub(super) fn close_all(storage: &mut dyn Storage, segments: &[Segment]) {
     for segment in segments {
         let _ = retry(|| storage.close(segment.file));
     }
 }
 
-/// Writes a new file whose content is durable before it is returned, locked and open. Its name is not durable yet.
+/// Writes a new file whose content is durable before it is returned, locked and open. Its name is
+/// not durable yet.
 ///
 /// A file of that name can only be the rest of an attempt that a crash ended, so it is replaced.
 pub(super) fn create_synced(

@@ -1,8 +1,8 @@
 //! Format 1: etcd's record, byte for byte.
 //!
-//! The record is a protobuf message: field 1 the type, field 2 the checksum, field 3 the data. The checksum is CRC-32C
-//! over all data so far, continued from record to record and from segment to segment. It covers neither the type nor
-//! the length; format 2 exists because of that.
+//! The record is a protobuf message: field 1 the type, field 2 the checksum, field 3 the data. The
+//! checksum is CRC-32C over all data so far, continued from record to record and from segment to
+//! segment. It covers neither the type nor the length; format 2 exists because of that.
 
 use std::ops::Range;
 
@@ -43,8 +43,8 @@ fn put_record(buffer: &mut Vec<u8>, kind: u64, crc: u32, data: Option<&[u8]>) {
     buffer.resize(buffer.len() + padding(len), 0);
 }
 
-/// The record at `offset`, and the checksum continued. A checksum record is compared with the running value unless
-/// that is 0, which etcd takes for "nothing read yet".
+/// The record at `offset`, and the checksum continued. A checksum record is compared with the
+/// running value unless that is 0, which etcd takes for "nothing read yet".
 pub(super) fn decode(bytes: &[u8], offset: usize, chain: &mut u32) -> Step {
     let Some(word) = length_word(bytes, offset) else {
         return if offset >= bytes.len() {
@@ -112,9 +112,11 @@ fn take_record(record: &[u8]) -> Option<(u64, u32, Range<usize>)> {
     Some((kind, crc, data))
 }
 
-/// Whether a bad record of the last segment counts as torn: it runs past the end, or one of its sectors is all zero.
+/// Whether a bad record of the last segment counts as torn: it runs past the end, or one of its
+/// sectors is all zero.
 ///
-/// This is etcd's rule. It takes a damaged record with a sector of zeros in its data for a torn one.
+/// This is etcd's rule. It takes a damaged record with a sector of zeros in its data for a torn
+/// one.
 pub(super) fn is_torn(bytes: &[u8], offset: usize, bad: Bad) -> bool {
     match bad {
         Bad::PastEnd => true,

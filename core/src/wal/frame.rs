@@ -1,7 +1,9 @@
-//! What the two record formats share: kinds of records, the shape of a decoding step, what can be wrong with a frame.
+//! What the two record formats share: kinds of records, the shape of a decoding step, what can be
+//! wrong with a frame.
 //!
-//! A frame is a length of 8 bytes (little endian; the low 56 bits count the bytes of the record, byte 7 says how it is
-//! padded), the record, and padding to a multiple of 8, so that a length never straddles a sector.
+//! A frame is a length of 8 bytes (little endian; the low 56 bits count the bytes of the record,
+//! byte 7 says how it is padded), the record, and padding to a multiple of 8, so that a length
+//! never straddles a sector.
 
 use std::ops::Range;
 
@@ -86,8 +88,8 @@ pub(super) fn frame_end(bytes: &[u8], offset: usize, record: u64, pad: u8) -> Op
     (end <= bytes.len()).then_some(end)
 }
 
-/// Whether some sector of a frame was never written, judging by zeros: the frame is cut at sector boundaries, and a
-/// piece that is all zero was lost.
+/// Whether some sector of a frame was never written, judging by zeros: the frame is cut at sector
+/// boundaries, and a piece that is all zero was lost.
 pub(super) fn has_unwritten_sector(bytes: &[u8], frame: Range<usize>) -> bool {
     let end = frame.end.min(bytes.len());
     let mut start = frame.start;
@@ -146,7 +148,8 @@ impl Encoder {
         }
     }
 
-    /// The record that hands the checksum over to a new segment. Native records each carry it anyway.
+    /// The record that hands the checksum over to a new segment. Native records each carry it
+    /// anyway.
     pub(super) fn handover(&mut self, buffer: &mut Vec<u8>) {
         match self.format {
             Format::Etcd => etcd::encode_crc(buffer, self.chain),

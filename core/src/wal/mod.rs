@@ -1,35 +1,42 @@
-//! The write-ahead log: etcd's contract on a [`Storage`](crate::storage::Storage) that is passed to every call.
+//! The write-ahead log: etcd's contract on a [`Storage`](crate::storage::Storage) that is passed to
+//! every call.
 //!
-//! A log is a directory of segments `sequence-index.wal`. It is [`create`]d once; afterwards it is [`open`]ed, read to
-//! its end, and only then written on ([`Reader::read_all`] returns the [`Appender`]). Entries, states and snapshots
-//! are records in one sequence; each record carries a checksum continued from the record before.
+//! A log is a directory of segments `sequence-index.wal`. It is [`create`]d once; afterwards it is
+//! [`open`]ed, read to its end, and only then written on ([`Reader::read_all`] returns the
+//! [`Appender`]). Entries, states and snapshots are records in one sequence; each record carries a
+//! checksum continued from the record before.
 //!
 //! This room owns no disk and no clock. It uses `storage` and knows nothing of consensus.
 //!
 //! # What is durable
-//! [`Appender::append`] writes; [`Appender::sync`], [`Appender::save_snapshot`], [`Appender::cut`] and
-//! [`Appender::close`] make everything before them durable; [`Appender::save`] does where [`must_sync`] says so.
-//! After an error of any of them the appender answers only [`WalError::Poisoned`].
+//! [`Appender::append`] writes; [`Appender::sync`], [`Appender::save_snapshot`], [`Appender::cut`]
+//! and [`Appender::close`] make everything before them durable; [`Appender::save`] does where
+//! [`must_sync`] says so. After an error of any of them the appender answers only
+//! [`WalError::Poisoned`].
 //!
 //! # Torn or damaged
-//! Reading stops at the first offset `p` where no record follows: the bytes end, the length is zero or impossible, or
-//! the checksum is wrong. In format 2 the verdict is, in this order:
+//! Reading stops at the first offset `p` where no record follows: the bytes end, the length is zero
+//! or impossible, or the checksum is wrong. In format 2 the verdict is, in this order:
 //!
-//! 1. `p` lies in a segment that has a successor, and the successor's first record does not continue at `p`, or
-//!    anything but zeros follows `p`: **damaged**. The segment was synced before its successor got a name.
-//! 2. `p` lies in the header of the segment: **damaged**. It was synced before the segment got its name.
-//! 3. A complete record with a right checksum lies somewhere behind `p` and says `synced_upto > p`: **damaged**. Its
-//!    writer knew `p` to be durable.
+//! 1. `p` lies in a segment that has a successor, and the successor's first record does not
+//!    continue at `p`, or anything but zeros follows `p`: **damaged**. The segment was synced
+//!    before its successor got a name.
+//! 2. `p` lies in the header of the segment: **damaged**. It was synced before the segment got its
+//!    name.
+//! 3. A complete record with a right checksum lies somewhere behind `p` and says `synced_upto > p`:
+//!    **damaged**. Its writer knew `p` to be durable.
 //! 4. Nothing but zeros follows `p`: a **clean** end.
-//! 5. Otherwise the **torn** tail: [`Reader::read_all`] and [`repair`] cut it. A good record behind it proves nothing:
-//!    sectors of one unsynced batch become durable in any order.
+//! 5. Otherwise the **torn** tail: [`Reader::read_all`] and [`repair`] cut it. A good record behind
+//!    it proves nothing: sectors of one unsynced batch become durable in any order.
 //!
-//! Damaged means [`WalError::CorruptInterior`]: reported, never cut away. What no log can prove is that its very last
-//! synced records were once there if nothing was written behind them; [`TornTail::fully_written`] tells when a
-//! torn tail does not look like one. In format 1 the verdict is etcd's: in the last segment a record is torn if it
-//! runs past the end or if one of its sectors is all zero, and anything else is an error.
+//! Damaged means [`WalError::CorruptInterior`]: reported, never cut away. What no log can prove is
+//! that its very last synced records were once there if nothing was written behind them;
+//! [`TornTail::fully_written`] tells when a torn tail does not look like one. In format 1 the
+//! verdict is etcd's: in the last segment a record is torn if it runs past the end or if one of its
+//! sectors is all zero, and anything else is an error.
 
 mod appender;
+mod create;
 mod directory;
 mod error;
 mod etcd;
@@ -44,7 +51,8 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-pub use appender::{Appender, create, must_sync};
+pub use appender::{Appender, must_sync};
+pub use create::create;
 pub use error::WalError;
 pub use name::{SegmentName, parse_name, search_index, segment_name};
 pub use reader::{ReadOnly, Reader, Replayed, TornTail, open, open_at_index, open_for_read};
@@ -61,7 +69,8 @@ pub struct Entry {
     pub data: Vec<u8>,
 }
 
-/// What must be known besides the entries. Opaque to the log but for [`must_sync`] and [`valid_snapshot_entries`].
+/// What must be known besides the entries. Opaque to the log but for [`must_sync`] and
+/// [`valid_snapshot_entries`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The current term.
@@ -72,7 +81,8 @@ pub struct HardState {
     pub commit: u64,
 }
 
-/// The mark that everything up to an index is kept elsewhere. The consensus log ends each height with one.
+/// The mark that everything up to an index is kept elsewhere. The consensus log ends each height
+/// with one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Snapshot {
     /// The last index covered.
@@ -98,8 +108,8 @@ pub struct Options {
     pub format: Format,
     /// The next segment is begun when one has reached this many bytes.
     pub segment_bytes: u64,
-    /// How long a new segment is made at once, filled with zeros, so that writing does not change its length.
-    /// 0 for not at all.
+    /// How long a new segment is made at once, filled with zeros, so that writing does not change
+    /// its length. 0 for not at all.
     pub preallocate_bytes: u64,
 }
 

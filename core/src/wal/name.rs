@@ -4,8 +4,8 @@
 
 /// What the name of a segment says.
 ///
-/// Names sort like their sequence numbers. The index need not grow from one segment to the next, because entries may
-/// be overwritten from a lower index on.
+/// Names sort like their sequence numbers. The index need not grow from one segment to the next,
+/// because entries may be overwritten from a lower index on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SegmentName {
     /// Position in the log: 0, 1, 2 and so on without holes.

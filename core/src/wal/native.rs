@@ -3,16 +3,19 @@
 //! ```text
 //! length 8 | crc 4 | prev 4 | synced_upto and type 8 | payload, padding
 //! ```
-//! All numbers are little endian. Byte 7 of the length is `0xC0` plus the number of padding bytes. `crc` is CRC-32C over
-//! everything else in the frame but `prev`, seeded with `prev`, which is the `crc` of the record before. So nothing in a
-//! frame can change unseen, and a record found behind a damaged one can still be verified.
+//! All numbers are little endian. Byte 7 of the length is `0xC0` plus the number of padding bytes.
+//! `crc` is CRC-32C over everything else in the frame but `prev`, seeded with `prev`, which is the
+//! `crc` of the record before. So nothing in a frame can change unseen, and a record found behind a
+//! damaged one can still be verified.
 //!
-//! `synced_upto` (the low 56 bits of its field; the type is in the top byte) is the offset up to which this file was
-//! known durable when the record was written. It is what tells damage from a torn tail.
+//! `synced_upto` (the low 56 bits of its field; the type is in the top byte) is the offset up to
+//! which this file was known durable when the record was written. It is what tells damage from a
+//! torn tail.
 //!
-//! Payload and padding are XORed with a mask made from `prev` and the file offset. A sector of zeros within a frame
-//! therefore means "never written", whatever the payload, and nobody who chooses payloads can place bytes
-//! that look like a record, because `prev` sums up what this node alone has seen.
+//! Payload and padding are XORed with a mask made from `prev` and the file offset. A sector of
+//! zeros within a frame therefore means "never written", whatever the payload, and nobody who
+//! chooses payloads can place bytes that look like a record, because `prev` sums up what this node
+//! alone has seen.
 
 use super::frame::{
     Bad, Found, Place, Step, frame_end, length_word, padding, put_length, record_len,
@@ -167,8 +170,8 @@ pub(super) fn decode(bytes: &mut [u8], offset: usize, chain: &mut u32) -> Step {
 
 /// Whether a record behind `bad` proves that the file was durable beyond `bad`.
 ///
-/// Only complete frames with a right checksum count. Looks at every multiple of 8, since a damaged length says
-/// nothing about where the next frame starts.
+/// Only complete frames with a right checksum count. Looks at every multiple of 8, since a damaged
+/// length says nothing about where the next frame starts.
 pub(super) fn proves_synced_beyond(bytes: &[u8], bad: usize) -> bool {
     let mut offset = bad + 8;
     while let Some(word) = length_word(bytes, offset) {

@@ -1,7 +1,8 @@
-//! What records carry: entries, states and snapshots as the protobuf messages etcd writes, in both formats.
+//! What records carry: entries, states and snapshots as the protobuf messages etcd writes, in both
+//! formats.
 //!
-//! Pure bytes. Decoding is total: unknown fields are skipped, anything malformed is `None`. Borrowed slices, so that
-//! nothing is allocated before a record is believed.
+//! Pure bytes. Decoding is total: unknown fields are skipped, anything malformed is `None`.
+//! Borrowed slices, so that nothing is allocated before a record is believed.
 
 use super::{Entry, HardState, Snapshot};
 

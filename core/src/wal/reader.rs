@@ -36,8 +36,8 @@ pub struct TornTail {
     pub offset: u64,
     /// How many bytes were written from there on.
     pub bytes: u64,
-    /// No sector of that record is missing. An interrupted write rarely looks like this: it may be the very last synced
-    /// record, damaged later, which no log can prove on its own.
+    /// No sector of that record is missing. An interrupted write rarely looks like this: it may be
+    /// the very last synced record, damaged later, which no log can prove on its own.
     pub fully_written: bool,
 }
 
@@ -67,11 +67,22 @@ impl Start {
     }
 }
 
-/// A locked log that has not been read. Entries cannot be written before everything is read:
+/// A locked log that has not been read. Reading it gives what may write:
+///
+/// ```
+/// use engine::{storage::Storage, wal::{Reader, WalError}};
+/// fn read_and_write(reader: Reader, storage: &mut dyn Storage) -> Result<(), WalError> {
+///     let (_replayed, mut log) = reader.read_all(storage)?;
+///     log.append(storage, &[])
+/// }
+/// ```
+///
+/// Nothing can be written before everything is read; there is no such method:
 ///
 /// ```compile_fail,E0599
-/// fn write_without_reading(reader: engine::wal::Reader, storage: &mut dyn engine::storage::Storage) {
-///     let _ = reader.append(storage, &[]);
+/// use engine::{storage::Storage, wal::{Reader, WalError}};
+/// fn write_unread(mut reader: Reader, storage: &mut dyn Storage) -> Result<(), WalError> {
+///     reader.append(storage, &[])
 /// }
 /// ```
 #[derive(Debug)]
@@ -91,12 +102,12 @@ pub struct ReadOnly {
     segments: Vec<Segment>,
 }
 
-/// Opens a log to go on behind a snapshot: entries with a higher index are returned. The snapshot with index 0 and
-/// term 0 is in every log.
+/// Opens a log to go on behind a snapshot: entries with a higher index are returned. The snapshot
+/// with index 0 and term 0 is in every log.
 ///
 /// # Errors
-/// `FileNotFound` if no segment reaches back that far, `SequenceGap`, or what the storage says (`Locked` if the log is
-/// in use).
+/// `FileNotFound` if no segment reaches back that far, `SequenceGap`, or what the storage says
+/// (`Locked` if the log is in use).
 pub fn open(
     storage: &mut dyn Storage,
     dir: &str,
@@ -136,7 +147,8 @@ fn open_from(
     })
 }
 
-/// Opens a log for reading, also while somebody else writes it. A torn tail is the end, not an error.
+/// Opens a log for reading, also while somebody else writes it. A torn tail is the end, not an
+/// error.
 ///
 /// # Errors
 /// As [`open`], but locks do not matter.
@@ -168,7 +180,8 @@ pub(super) fn open_all_shared(
     })
 }
 
-/// Opens the chosen segments. A purge may remove one between listing and opening; then the list is read again.
+/// Opens the chosen segments. A purge may remove one between listing and opening; then the list is
+/// read again.
 fn open_shared(
     storage: &mut dyn Storage,
     dir: &str,
@@ -195,7 +208,8 @@ struct Collector {
 
 impl Collector {
     fn new(start: Start, oldest: SegmentName) -> Self {
-        // A segment that was begun behind others names the index after the last one written before it.
+        // A segment that was begun behind others names the index after the last one written before
+        // it.
         let before = if oldest.sequence == 0 {
             None
         } else {
@@ -227,7 +241,8 @@ impl Collector {
         let entries = &mut self.replayed.entries;
         self.replayed.last_index = Some(index);
         let Some(place) = self.first.and_then(|first| index.checked_sub(first)) else {
-            // Below what was asked for. If it replaces older entries, those behind it are gone as well.
+            // Below what was asked for. If it replaces older entries, those behind it are gone as
+            // well.
             entries.clear();
             return Ok(());
         };
@@ -305,11 +320,13 @@ fn replay(
 impl Reader {
     /// Reads everything, cuts a torn tail, and returns what may go on writing.
     ///
-    /// When it returns, everything returned is durable, whatever the process before managed to sync.
+    /// When it returns, everything returned is durable, whatever the process before managed to
+    /// sync.
     ///
     /// # Errors
-    /// What is wrong with the log; its files are then closed. In format 1 a torn tail is `UnexpectedEof`: call
-    /// [`repair`](super::repair) and open it again. In format 2 it is cut here.
+    /// What is wrong with the log; its files are then closed. In format 1 a torn tail is
+    /// `UnexpectedEof`: call [`repair`](super::repair) and open it again. In format 2 it is cut
+    /// here.
     pub fn read_all(self, storage: &mut dyn Storage) -> Result<(Replayed, Appender), WalError> {
         let prepared = replay(storage, self.start, &self.segments)
             .and_then(|(replayed, tail)| self.prepare(storage, &tail).map(|()| (replayed, tail)));

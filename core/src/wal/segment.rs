@@ -1,7 +1,8 @@
 //! Reading segments record by record, and the verdict on where and why a log ends.
 //!
-//! Segments before the last were synced before their successor got its name, and the header of every segment was
-//! synced before its own name appeared. Only the records of the last segment behind its header can be torn.
+//! Segments before the last were synced before their successor got its name, and the header of
+//! every segment was synced before its own name appeared. Only the records of the last segment
+//! behind its header can be torn.
 
 use super::directory::{Segment, retry};
 use super::frame::{Bad, CRC, ENTRY, Found, METADATA, SNAPSHOT, STATE, Step};

@@ -82,8 +82,8 @@ pub enum RepairOutcome {
 /// Cuts a torn tail off the last segment, after copying the segment to `<name>.broken`.
 ///
 /// # Errors
-/// `CorruptInterior`, `CrcMismatch` and the like if the log does not end in a torn tail: damage is not repaired by
-/// forgetting it. `Locked` if the log is in use. Otherwise what the storage says.
+/// `CorruptInterior`, `CrcMismatch` and the like if the log does not end in a torn tail: damage is
+/// not repaired by forgetting it. `Locked` if the log is in use. Otherwise what the storage says.
 pub fn repair(storage: &mut dyn Storage, dir: &str) -> Result<RepairOutcome, WalError> {
     let names = segment_names(storage, dir)?;
     let last = *names.last().ok_or_else(|| WalError::FileNotFound {
