@@ -1,1 +1,6 @@
 //! Simulator.
+
+pub mod choice;
+pub mod clock;
+pub mod disk;
+pub mod network;
