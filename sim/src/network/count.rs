@@ -88,12 +88,12 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(i);
             let bits = state >> 40;
-            let height = if bits % 1000 == 0 {
+            let height = if bits.is_multiple_of(1000) {
                 bits
             } else {
                 i / 500 + bits % 4
             };
-            let key = (height, u32::from((bits >> 8) % 8 == 0), 1);
+            let key = (height, u32::from((bits >> 8).is_multiple_of(8)), 1);
             assert!(seen.insert((key, sent.next(key))), "{key:?} at {i}");
         }
     }
