@@ -14,7 +14,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -39,12 +39,23 @@ pub struct Choices {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Inner {
     seed: u64,
     /// One key per stream, at [`Stream::index`], as little-endian words.
     keys: [[u64; 4]; Stream::ALL.len()],
     overrides: Overrides,
+}
+
+impl fmt::Debug for Inner {
+    /// Without the keys, which follow from the seed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Inner");
+        shown
+            .field("seed", &self.seed)
+            .field("overrides", &self.overrides);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Choices {

@@ -171,14 +171,7 @@ impl SimDisk {
             CrashFates::LoseAll => 1,
             CrashFates::KeepAll => 0,
         };
-        // A file is called by its name at the time of the crash, or else by its durable name.
-        let names = self
-            .tree
-            .durable_files()
-            .into_iter()
-            .chain(self.tree.files());
-        let paths: BTreeMap<NodeId, String> = names.map(|(path, id)| (id, path)).collect();
-        for (id, path) in paths {
+        for (id, path) in self.tree.nodes_by_name() {
             let Some(file) = self.tree.file_mut(id) else {
                 continue;
             };
@@ -225,13 +218,22 @@ impl SimDisk {
             .sum()
     }
 
-    /// How many sectors of how many bytes a crash could change, by path: for reports.
+    /// Which 512-byte sectors a crash could change, by path: for reports.
     #[must_use]
     pub fn unsynced_sectors(&self) -> BTreeMap<String, Vec<u64>> {
         let files = self.tree.files().into_iter();
         files
             .filter_map(|(path, id)| Some((path, self.tree.file(id)?.unsynced_sectors())))
             .filter(|(_, sectors)| !sectors.is_empty())
+            .collect()
+    }
+
+    /// The paths of all changes of names that a crash could lose, oldest first.
+    #[must_use]
+    pub fn unsynced_names(&self) -> Vec<String> {
+        self.tree
+            .pending()
+            .map(|change| change.path.clone())
             .collect()
     }
 

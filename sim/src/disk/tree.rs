@@ -136,6 +136,11 @@ impl Tree {
         self.pending.push(change);
     }
 
+    /// The changes that are not durable, oldest first.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Change> {
+        self.pending.iter()
+    }
+
     /// Makes all changes of names in a directory durable, with those they need.
     pub(super) fn sync_dir(&mut self, dir: NodeId) {
         let mut wanted: Vec<Change> = Vec::new();
@@ -220,6 +225,12 @@ impl Tree {
         }
     }
 
+    /// How many nodes take space.
+    #[cfg(test)]
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.iter().flatten().count()
+    }
+
     /// All files by path as they are named now, sorted.
     pub(super) fn files(&self) -> BTreeMap<String, NodeId> {
         self.walk(|dir| &dir.now)
@@ -228,6 +239,24 @@ impl Tree {
     /// All files by durable path, sorted.
     pub(super) fn durable_files(&self) -> BTreeMap<String, NodeId> {
         self.walk(|dir| &dir.durable)
+    }
+
+    /// What a crash calls each node: by its name now; if it has none, by its durable name; if it has
+    /// neither, by a name that it had since the last sync and may get back.
+    pub(super) fn nodes_by_name(&self) -> BTreeMap<NodeId, String> {
+        let mut names = BTreeMap::new();
+        for change in &self.pending {
+            for id in change.edits.iter().flat_map(|e| [e.old, e.new]).flatten() {
+                names.insert(id, change.path.clone());
+            }
+        }
+        names.extend(
+            self.durable_files()
+                .into_iter()
+                .map(|(path, id)| (id, path)),
+        );
+        names.extend(self.files().into_iter().map(|(path, id)| (id, path)));
+        names
     }
 
     fn walk(&self, names: impl Fn(&Dir) -> &BTreeMap<String, NodeId>) -> BTreeMap<String, NodeId> {
