@@ -2,8 +2,8 @@
 //!
 //! A decision is a pure function of (seed, stream, four coordinates). The coordinates say what the
 //! decision is about ("from n0 to n2, height 3, round 1"), never how many decisions came before it.
-//! So a new decision in one place moves nothing elsewhere, the order of decisions is irrelevant, and
-//! a schedule that names coordinates keeps its meaning when the code around it changes.
+//! So a new decision in one place moves nothing elsewhere, the order of decisions is irrelevant,
+//! and a schedule that names coordinates keeps its meaning when the code around it changes.
 //!
 //! How: each stream has a key, `SHA-256(seed ‖ name)`. The key XOR the coordinates seeds a ChaCha8
 //! generator. This room imports no other room and touches nothing but memory.

@@ -62,7 +62,8 @@ streams! {
     ClockDrift = "clock.drift",
     /// Which kinds of fault a run has, and how much of each. Coordinates: the option's number, 0…
     Swarm = "swarm",
-    /// When and where the faults of a schedule happen. Coordinates: kind of fault, its number, 0, 0.
+    /// When and where the faults of a schedule happen. Coordinates: kind of fault, its number, 0,
+    /// 0.
     Schedule = "schedule",
     /// How events at the same time are ordered. Coordinates: the strategy's.
     Tie = "tie",

@@ -1,8 +1,8 @@
 //! The clock of one node: how its local time follows from the world's. Pure; touches nothing.
 //!
-//! Local time is only offset from world time as yet. What comes later (drift, steps, freezes) changes
-//! the two functions of [`NodeClock`] and nothing of their contract: `local` is never a guess, and
-//! `world` is the inverse that never answers with the past.
+//! Local time is only offset from world time as yet. What comes later (drift, steps, freezes)
+//! changes the two functions of [`NodeClock`] and nothing of their contract: `local` is never a
+//! guess, and `world` is the inverse that never answers with the past.
 
 use engine::types::{PeerId, Span, Time};
 use serde::{Deserialize, Serialize};

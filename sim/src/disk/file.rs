@@ -99,7 +99,8 @@ impl FileData {
         copy.bytes
     }
 
-    /// Applies a crash: every unsynced sector meets its fate, and an unsynced length is kept or not.
+    /// Applies a crash: every unsynced sector meets its fate, and an unsynced length is kept or
+    /// not.
     pub(super) fn crash(&mut self, mut fate: impl FnMut(u64) -> SectorFate, keep_len: bool) {
         let len = if keep_len {
             self.bytes.len()

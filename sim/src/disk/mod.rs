@@ -1,10 +1,10 @@
 //! A disk in memory that forgets, at a crash, what was not synced.
 //!
-//! What the hardware promises: a 512-byte sector is written as a whole or not at all; what `sync` or
-//! `sync_dir` covered stays. What it does not promise, a crash decides: each unsynced sector has its
-//! new content, its old content, or zeros; an unsynced length is kept or lost; each unsynced change
-//! of names is kept or lost as a whole, after those it builds on. Chance comes from `choice`, by
-//! node, number of the crash, path and sector.
+//! What the hardware promises: a 512-byte sector is written as a whole or not at all; what `sync`
+//! or `sync_dir` covered stays. What it does not promise, a crash decides: each unsynced sector has
+//! its new content, its old content, or zeros; an unsynced length is kept or lost; each unsynced
+//! change of names is kept or lost as a whole, after those it builds on. Chance comes from
+//! `choice`, by node, number of the crash, path and sector.
 //!
 //! A disk counts its calls and can stop at any of them, before or after it has taken effect. Faults
 //! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first.
@@ -160,8 +160,8 @@ impl SimDisk {
         self.choices = choices;
     }
 
-    /// The machine stops and starts again. What survives is durable; handles and locks are gone, and
-    /// so is [`SimDisk::stop_at`]. Faults stay on.
+    /// The machine stops and starts again. What survives is durable; handles and locks are gone,
+    /// and so is [`SimDisk::stop_at`]. Faults stay on.
     ///
     /// `crash_no` counts the crashes of `node` in this run.
     pub fn crash(&mut self, choices: &Choices, node: PeerId, crash_no: u64, fates: CrashFates) {

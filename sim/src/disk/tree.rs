@@ -1,8 +1,8 @@
 //! Directories of a simulated disk: names now, durable names, and the changes between them. Pure.
 //!
 //! Files and directories are numbered nodes, as on a real disk, so that a renamed file keeps its
-//! bytes and open handles. Each change of names is one [`Change`], which a crash keeps or loses as a
-//! whole: a rename is never half done.
+//! bytes and open handles. Each change of names is one [`Change`], which a crash keeps or loses as
+//! a whole: a rename is never half done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -241,8 +241,8 @@ impl Tree {
         self.walk(|dir| &dir.durable)
     }
 
-    /// What a crash calls each node: by its name now; if it has none, by its durable name; if it has
-    /// neither, by a name that it had since the last sync and may get back.
+    /// What a crash calls each node: by its name now; if it has none, by its durable name; if it
+    /// has neither, by a name that it had since the last sync and may get back.
     pub(super) fn nodes_by_name(&self) -> BTreeMap<NodeId, String> {
         let mut names = BTreeMap::new();
         for change in &self.pending {

@@ -9,8 +9,8 @@ const HEIGHTS_KEPT: u64 = 1;
 const KEYS_KEPT: usize = 64;
 
 /// Counts per name, for recent names. Older names share one counter, which runs ahead of all that
-/// was forgotten, so that no number is ever given out twice for one name. A packet that is sent again
-/// and again therefore always gets a new chance to arrive.
+/// was forgotten, so that no number is ever given out twice for one name. A packet that is sent
+/// again and again therefore always gets a new chance to arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct SentCounts {
     /// Sorted by key.

@@ -77,7 +77,8 @@ impl Cut {
 }
 
 impl Network {
-    /// Cuts one directed link. Cuts are counted: the link carries packets again when each is healed.
+    /// Cuts one directed link. Cuts are counted: the link carries packets again when each is
+    /// healed.
     ///
     /// # Panics
     /// If there is no such node.
