@@ -1,5 +1,9 @@
 //! Deterministic simulation of the engine.
+pub mod choice;
+pub mod clock;
+pub mod disk;
 pub mod nemesis;
+pub mod network;
 pub mod oracle;
 pub mod outcome;
 pub mod trace;

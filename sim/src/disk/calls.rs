@@ -1,0 +1,441 @@
+//! The storage calls of a simulated disk. Touches only the disk.
+
+use engine::storage::{Access, FileId, Storage, StorageError};
+
+use crate::{
+    choice::{Ratio, Stream},
+    disk::{
+        Handle, SimDisk,
+        file::FileData,
+        tree::{Change, Dir, Edit, Node, NodeId, ROOT, join},
+    },
+};
+
+/// No file grows beyond this; a larger length is answered by `NoSpace`.
+const MAX_FILE_BYTES: u64 = 1 << 32;
+
+/// Where a path leads: the directory of its last part, and that part.
+struct Place {
+    dir: NodeId,
+    name: String,
+    /// What has the name now.
+    node: Option<NodeId>,
+    /// The path without empty parts and dots.
+    path: String,
+}
+
+impl Place {
+    fn edit(&self, new: Option<NodeId>) -> Edit {
+        Edit {
+            dir: self.dir,
+            name: self.name.clone(),
+            old: self.node,
+            new,
+        }
+    }
+}
+
+fn io(path: &str, what: &str) -> StorageError {
+    StorageError::Io {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+fn not_found(path: &str) -> StorageError {
+    StorageError::NotFound {
+        path: path.to_owned(),
+    }
+}
+
+fn exists(path: &str) -> StorageError {
+    StorageError::AlreadyExists {
+        path: path.to_owned(),
+    }
+}
+
+fn no_space(path: &str) -> StorageError {
+    StorageError::NoSpace {
+        path: path.to_owned(),
+    }
+}
+
+/// The parts of a path; `.` and empty parts mean nothing.
+fn parts(path: &str) -> Result<Vec<&str>, StorageError> {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|p| !p.is_empty() && *p != ".")
+        .collect();
+    if parts.contains(&"..") {
+        return Err(io(path, "a path may not leave its directory"));
+    }
+    Ok(parts)
+}
+
+impl SimDisk {
+    /// The directory at the end of `parts`; `path` is for messages.
+    fn directory(&self, parts: &[&str], path: &str) -> Result<NodeId, StorageError> {
+        let mut id = ROOT;
+        for part in parts {
+            let dir = self.as_dir(id, path)?;
+            id = *dir.now.get(*part).ok_or_else(|| not_found(path))?;
+        }
+        self.as_dir(id, path)?;
+        Ok(id)
+    }
+
+    fn as_dir(&self, id: NodeId, path: &str) -> Result<&Dir, StorageError> {
+        self.tree.dir(id).ok_or_else(|| io(path, "not a directory"))
+    }
+
+    /// Finds the place of a path whose directory exists. `None` for the root, which has no place.
+    fn place(&self, path: &str) -> Result<Option<Place>, StorageError> {
+        let parts = parts(path)?;
+        let Some((name, above)) = parts.split_last() else {
+            return Ok(None);
+        };
+        let dir = self.directory(above, path)?;
+        Ok(Some(Place {
+            dir,
+            name: (*name).to_owned(),
+            node: self.as_dir(dir, path)?.now.get(*name).copied(),
+            path: parts.join("/"),
+        }))
+    }
+
+    /// The place of an existing file.
+    fn place_of_file(&self, path: &str) -> Result<(Place, NodeId), StorageError> {
+        let place = self
+            .place(path)?
+            .ok_or_else(|| io(path, "is a directory"))?;
+        let node = place.node.ok_or_else(|| not_found(path))?;
+        if self.tree.file(node).is_none() {
+            return Err(io(path, "is a directory"));
+        }
+        Ok((place, node))
+    }
+
+    /// Makes a new node with a name.
+    fn make(&mut self, path: &str, node: Node) -> Result<NodeId, StorageError> {
+        let place = self.place(path)?.ok_or_else(|| exists(path))?;
+        if place.node.is_some() {
+            return Err(exists(path));
+        }
+        if self.faults.no_space {
+            return Err(no_space(path));
+        }
+        let id = self.tree.add(node);
+        self.tree.change(Change {
+            edits: vec![place.edit(Some(id))],
+            path: place.path,
+        });
+        Ok(id)
+    }
+
+    fn hand_out(&mut self, node: NodeId, path: &str, access: Access) -> FileId {
+        let id = FileId(self.next_handle);
+        self.next_handle += 1;
+        let handle = Handle {
+            node,
+            path: path.to_owned(),
+            access,
+            locked: false,
+        };
+        self.handles.insert(id, handle);
+        id
+    }
+
+    fn handle(&self, file: FileId) -> Result<&Handle, StorageError> {
+        self.handles
+            .get(&file)
+            .ok_or_else(|| io(&format!("file #{}", file.0), "not open"))
+    }
+
+    fn data(&self, file: FileId) -> Result<(&Handle, &FileData), StorageError> {
+        let handle = self.handle(file)?;
+        let data = self.tree.file(handle.node);
+        Ok((handle, data.ok_or_else(|| io(&handle.path, "not a file"))?))
+    }
+
+    /// The bytes behind a handle, for writing.
+    fn data_mut(&mut self, file: FileId) -> Result<&mut FileData, StorageError> {
+        let handle = self.handles.get(&file).ok_or_else(|| io("", "not open"))?;
+        let data = self.tree.file_mut(handle.node);
+        data.ok_or_else(|| io(&handle.path, "not a file"))
+    }
+
+    /// The handle of a file that may be written.
+    fn writable(&self, file: FileId) -> Result<&Handle, StorageError> {
+        let handle = self.handle(file)?;
+        match handle.access {
+            Access::Write => Ok(handle),
+            Access::Read => Err(io(&handle.path, "opened for reading only")),
+        }
+    }
+
+    /// Whether this read or write is interrupted.
+    fn interrupts(&mut self) -> bool {
+        let coords = [u64::from(self.node.0), self.calls - 1, 0, 0];
+        let drawn = self
+            .choices
+            .chance(Stream::DiskInterrupt, coords, self.faults.interrupt);
+        self.interrupted = drawn && !self.interrupted;
+        self.interrupted
+    }
+
+    /// How many of `wanted` bytes this call moves.
+    fn shorten(&self, wanted: usize, how_often: Ratio) -> usize {
+        let at = |last| [u64::from(self.node.0), self.calls - 1, last, 0];
+        if wanted < 2 || !self.choices.chance(Stream::DiskShort, at(0), how_often) {
+            return wanted;
+        }
+        let mut draw = self.choices.draw(Stream::DiskShort, at(1));
+        usize::try_from(draw.between(1..=wanted as u64 - 1)).unwrap_or(wanted)
+    }
+
+    fn do_read(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, StorageError> {
+        let interrupted = self.interrupts();
+        let (handle, data) = self.data(file)?;
+        if self.faults.fail_reads {
+            return Err(io(&handle.path, "input/output error"));
+        }
+        if interrupted {
+            let path = handle.path.clone();
+            return Err(StorageError::Interrupted { path });
+        }
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = data.bytes().get(start..).unwrap_or_default();
+        let count = self.shorten(rest.len().min(buffer.len()), self.faults.short_read);
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn do_write(&mut self, file: FileId, offset: u64, data: &[u8]) -> Result<usize, StorageError> {
+        let interrupted = self.interrupts();
+        let handle = self.writable(file)?;
+        if self.faults.fail_writes {
+            return Err(io(&handle.path, "input/output error"));
+        }
+        if interrupted {
+            let path = handle.path.clone();
+            return Err(StorageError::Interrupted { path });
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let len = self.data(file)?.1.bytes().len() as u64;
+        let limit = if self.faults.no_space {
+            len
+        } else {
+            MAX_FILE_BYTES
+        };
+        // What fits is written, as write(2) does on a full disk.
+        let room = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX);
+        if room == 0 {
+            return Err(no_space(&handle.path));
+        }
+        let count = self.shorten(data.len().min(room), self.faults.short_write);
+        let start = usize::try_from(offset).map_err(|_| no_space(&handle.path))?;
+        self.data_mut(file)?.write(start, &data[..count]);
+        Ok(count)
+    }
+
+    fn do_set_len(&mut self, file: FileId, len: u64) -> Result<(), StorageError> {
+        let handle = self.writable(file)?;
+        if self.faults.fail_writes {
+            return Err(io(&handle.path, "input/output error"));
+        }
+        let now = self.data(file)?.1.bytes().len() as u64;
+        let grows = len > now;
+        if len > MAX_FILE_BYTES || (grows && self.faults.no_space) {
+            return Err(no_space(&handle.path));
+        }
+        let len = usize::try_from(len).map_err(|_| no_space(&handle.path))?;
+        self.data_mut(file)?.set_len(len);
+        Ok(())
+    }
+
+    fn do_sync(&mut self, file: FileId) -> Result<(), StorageError> {
+        let failing = self.faults.fail_syncs;
+        let data = self.data_mut(file)?;
+        if failing {
+            data.fail_sync();
+            return Err(io(&self.handle(file)?.path, "input/output error"));
+        }
+        data.sync();
+        Ok(())
+    }
+
+    fn do_lock(&mut self, file: FileId) -> Result<(), StorageError> {
+        let node = self.handle(file)?.node;
+        let mut others = self.handles.iter().filter(|(id, _)| **id != file);
+        if others.any(|(_, other)| other.node == node && other.locked) {
+            return Err(StorageError::Locked {
+                path: self.handle(file)?.path.clone(),
+            });
+        }
+        if let Some(handle) = self.handles.get_mut(&file) {
+            handle.locked = true;
+        }
+        Ok(())
+    }
+
+    fn do_rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        let source = self.place(from)?.ok_or_else(|| io(from, "is the root"))?;
+        let node = source.node.ok_or_else(|| not_found(from))?;
+        let target = self.place(to)?.ok_or_else(|| exists(to))?;
+        if target.node == Some(node) {
+            return Ok(());
+        }
+        let is_dir = self.tree.dir(node).is_some();
+        if is_dir && target.path.starts_with(&format!("{}/", source.path)) {
+            return Err(io(to, "inside the directory that is renamed"));
+        }
+        // Only files are replaced, and only by files.
+        if target
+            .node
+            .is_some_and(|old| is_dir || self.tree.dir(old).is_some())
+        {
+            return Err(exists(to));
+        }
+        self.tree.change(Change {
+            edits: vec![source.edit(None), target.edit(Some(node))],
+            path: target.path,
+        });
+        Ok(())
+    }
+
+    fn do_remove_dir_all(&mut self, path: &str) -> Result<(), StorageError> {
+        let place = self.place(path)?.ok_or_else(|| io(path, "is the root"))?;
+        let top = place.node.ok_or_else(|| not_found(path))?;
+        self.as_dir(top, path)?;
+        // One name after the other, contents first, as removing a directory is many calls in truth:
+        // a crash may leave any of it.
+        let mut changes = vec![Change {
+            edits: vec![place.edit(None)],
+            path: place.path.clone(),
+        }];
+        let mut next = vec![(top, place.path)];
+        while let Some((dir, dir_path)) = next.pop() {
+            for (name, node) in &self.as_dir(dir, path)?.now {
+                let path = join(&dir_path, name);
+                changes.push(Change {
+                    edits: vec![Edit {
+                        dir,
+                        name: name.clone(),
+                        old: Some(*node),
+                        new: None,
+                    }],
+                    path: path.clone(),
+                });
+                if self.tree.dir(*node).is_some() {
+                    next.push((*node, path));
+                }
+            }
+        }
+        for change in changes.into_iter().rev() {
+            self.tree.change(change);
+        }
+        Ok(())
+    }
+
+    fn do_sync_dir(&mut self, dir: &str) -> Result<(), StorageError> {
+        let id = self.directory(&parts(dir)?, dir)?;
+        self.tree.sync_dir(id);
+        let open: Vec<NodeId> = self.handles.values().map(|handle| handle.node).collect();
+        self.tree.tidy(&open);
+        Ok(())
+    }
+}
+
+impl Storage for SimDisk {
+    fn create_dir(&mut self, path: &str) -> Result<(), StorageError> {
+        self.call(|disk| disk.make(path, Node::Dir(Dir::default())).map(|_| ()))
+    }
+
+    fn list(&mut self, dir: &str) -> Result<Vec<String>, StorageError> {
+        self.call(|disk| {
+            let id = disk.directory(&parts(dir)?, dir)?;
+            Ok(disk.as_dir(id, dir)?.now.keys().cloned().collect())
+        })
+    }
+
+    fn create(&mut self, path: &str) -> Result<FileId, StorageError> {
+        self.call(|disk| {
+            let node = disk.make(path, Node::File(FileData::default()))?;
+            Ok(disk.hand_out(node, path, Access::Write))
+        })
+    }
+
+    fn open(&mut self, path: &str, access: Access) -> Result<FileId, StorageError> {
+        self.call(|disk| {
+            let (_, node) = disk.place_of_file(path)?;
+            Ok(disk.hand_out(node, path, access))
+        })
+    }
+
+    fn lock(&mut self, file: FileId) -> Result<(), StorageError> {
+        self.call(|disk| disk.do_lock(file))
+    }
+
+    fn close(&mut self, file: FileId) -> Result<(), StorageError> {
+        self.call(|disk| {
+            disk.handle(file)?;
+            disk.handles.remove(&file);
+            Ok(())
+        })
+    }
+
+    fn len(&mut self, file: FileId) -> Result<u64, StorageError> {
+        self.call(|disk| Ok(disk.data(file)?.1.bytes().len() as u64))
+    }
+
+    fn set_len(&mut self, file: FileId, len: u64) -> Result<(), StorageError> {
+        self.call(|disk| disk.do_set_len(file, len))
+    }
+
+    fn read_at(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, StorageError> {
+        self.call(|disk| disk.do_read(file, offset, buffer))
+    }
+
+    fn write_at(&mut self, file: FileId, offset: u64, data: &[u8]) -> Result<usize, StorageError> {
+        self.call(|disk| disk.do_write(file, offset, data))
+    }
+
+    fn sync(&mut self, file: FileId) -> Result<(), StorageError> {
+        self.call(|disk| disk.do_sync(file))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        self.call(|disk| disk.do_rename(from, to))
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), StorageError> {
+        self.call(|disk| {
+            let (place, _) = disk.place_of_file(path)?;
+            disk.tree.change(Change {
+                edits: vec![place.edit(None)],
+                path: place.path,
+            });
+            Ok(())
+        })
+    }
+
+    fn remove_dir_all(&mut self, path: &str) -> Result<(), StorageError> {
+        self.call(|disk| disk.do_remove_dir_all(path))
+    }
+
+    fn sync_dir(&mut self, dir: &str) -> Result<(), StorageError> {
+        self.call(|disk| disk.do_sync_dir(dir))
+    }
+}
