@@ -2,7 +2,7 @@
 //!
 //! What the hardware promises: a 512-byte sector is written as a whole or not at all; what `sync`
 //! or `sync_dir` covered stays. What it does not promise, a crash decides: each unsynced sector has
-//! its new content, its old content, or zeros; an unsynced length is kept or lost; each unsynced
+//! its new content, its old content, or zeros if it was never durable; an unsynced length is kept or lost; each unsynced
 //! change of names is kept or lost as a whole, after those it builds on. Chance comes from
 //! `choice`, by node, number of the crash, path and sector.
 //!
