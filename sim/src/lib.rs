@@ -1,4 +1,5 @@
 //! Deterministic simulation of the engine.
+pub mod byzantine;
 pub mod choice;
 pub mod clock;
 pub mod disk;
@@ -6,4 +7,7 @@ pub mod nemesis;
 pub mod network;
 pub mod oracle;
 pub mod outcome;
+pub mod runtime;
 pub mod trace;
+pub mod workload;
+pub mod world;

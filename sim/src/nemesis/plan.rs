@@ -3,6 +3,7 @@
 //! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times are virtual
 //! milliseconds since the start of the run, nodes are numbers from 0.
 
+use engine::{consensus::Timeouts, gossip, types::Span};
 use serde::{Deserialize, Serialize};
 
 /// Which signatures a run uses.
@@ -230,4 +231,37 @@ pub enum Unsynced {
     Lost,
     /// Everything is kept.
     Kept,
+}
+
+impl TimeoutsMs {
+    /// The engine's form.
+    #[must_use]
+    pub fn to_engine(self) -> Timeouts {
+        let delta = Span::millis(self.delta);
+        Timeouts {
+            propose: Span::millis(self.propose),
+            propose_delta: delta,
+            prevote: Span::millis(self.prevote),
+            prevote_delta: delta,
+            precommit: Span::millis(self.precommit),
+            precommit_delta: delta,
+            commit: Span::millis(self.commit),
+            skip_commit: self.skip_commit,
+        }
+    }
+}
+
+impl Plan {
+    /// How eagerly nodes talk: the engine's default, or faster on links that are faster.
+    #[must_use]
+    pub fn gossip(&self) -> gossip::Config {
+        let delay = Span::micros(self.link.latency_us.max).0;
+        let interval = Span(delay.clamp(Span::millis(10).0, Span::millis(100).0));
+        gossip::Config {
+            interval,
+            interval_max: interval.times(16),
+            resend_after: interval.times(5),
+            ..gossip::Config::default()
+        }
+    }
 }

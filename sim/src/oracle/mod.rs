@@ -68,3 +68,83 @@ pub trait Oracle: std::fmt::Debug {
 /// What happened so far, as far as oracles need it.
 #[derive(Debug)]
 pub struct Ghost;
+
+/// Stand-in.
+#[derive(Debug)]
+pub struct Judge;
+impl Judge {
+    /// x
+    pub fn new(_: Setup) -> Self {
+        Self
+    }
+    /// x
+    pub fn observe(&mut self, _: &Event) -> Result<(), Box<Violation>> {
+        Ok(())
+    }
+    /// x
+    pub fn checks(&self) -> std::collections::BTreeMap<String, u64> {
+        Default::default()
+    }
+    /// x
+    pub fn highest_round(&self) -> u32 {
+        0
+    }
+}
+/// Stand-in.
+#[derive(Debug)]
+pub struct Liveness {
+    core: Vec<PeerId>,
+    target: engine::types::Height,
+    by: engine::types::Time,
+    have: std::collections::BTreeMap<PeerId, engine::types::Height>,
+}
+impl Liveness {
+    /// x
+    pub fn expect(
+        core: Vec<PeerId>,
+        target: engine::types::Height,
+        by: engine::types::Time,
+    ) -> Self {
+        Self {
+            core,
+            target,
+            by,
+            have: Default::default(),
+        }
+    }
+    /// x
+    pub fn observe(&mut self, event: &Event) -> Result<(), Box<Violation>> {
+        if let crate::trace::What::Decided { height, .. } = event.what {
+            self.have.insert(event.node.unwrap(), height);
+        }
+        Ok(())
+    }
+    /// x
+    pub fn is_fulfilled(&self) -> bool {
+        self.core
+            .iter()
+            .all(|n| self.have.get(n).is_some_and(|h| *h >= self.target))
+    }
+    /// x
+    pub fn check(&self, now: engine::types::Time) -> Result<(), Box<Violation>> {
+        if self.is_fulfilled() {
+            return Ok(());
+        }
+        Err(Box::new(Violation {
+            oracle: "liveness",
+            what: format!(
+                "{:?} target {} have {:?} by {:?} now {:?}",
+                self.core, self.target, self.have, self.by, now
+            ),
+            height: None,
+            nodes: vec![],
+            facts: vec![],
+            rule: "",
+            liveness: true,
+        }))
+    }
+    /// x
+    pub fn checks(&self) -> u64 {
+        1
+    }
+}

@@ -56,15 +56,24 @@ impl Cast {
                     Arc::new(key.clone())
                 };
                 let signers = keys.iter().map(signer).collect();
-                Self { signers, verify: Arc::new(Remembered::default()) }
+                Self {
+                    signers,
+                    verify: Arc::new(Remembered::default()),
+                }
             }
             CryptoMode::Ideal => {
                 let table = Arc::new(Ideal::default());
                 let signer = |(_, public): &&(Ed25519Key, PublicKey)| -> Arc<dyn Sign> {
-                    Arc::new(IdealSigner { key: *public, table: Arc::clone(&table) })
+                    Arc::new(IdealSigner {
+                        key: *public,
+                        table: Arc::clone(&table),
+                    })
                 };
                 let signers = keys.iter().map(signer).collect();
-                Self { signers, verify: table }
+                Self {
+                    signers,
+                    verify: table,
+                }
             }
         }
     }
@@ -161,12 +170,20 @@ mod tests {
             let cast = Cast::new(3, mode);
             let (a, b) = (&cast.signers[0], &cast.signers[1]);
             let signature = a.sign(b"yes");
-            assert_eq!(a.sign(b"yes"), signature, "the same message, the same signature");
+            assert_eq!(
+                a.sign(b"yes"),
+                signature,
+                "the same message, the same signature"
+            );
             for _ in 0..2 {
                 assert!(cast.verify.verify(&a.public_key(), b"yes", &signature));
                 assert!(!cast.verify.verify(&a.public_key(), b"no", &signature));
                 assert!(!cast.verify.verify(&b.public_key(), b"yes", &signature));
-                assert!(!cast.verify.verify(&a.public_key(), b"yes", &Signature([0; 64])));
+                assert!(
+                    !cast
+                        .verify
+                        .verify(&a.public_key(), b"yes", &Signature([0; 64]))
+                );
             }
         }
     }
@@ -175,7 +192,9 @@ mod tests {
     fn addresses_are_the_same_with_either_kind_and_sorted() {
         let address = |mode| {
             let keys = Cast::new(7, mode).signers;
-            keys.iter().map(|k| k.public_key().address()).collect::<Vec<_>>()
+            keys.iter()
+                .map(|k| k.public_key().address())
+                .collect::<Vec<_>>()
         };
         let real = address(CryptoMode::Ed25519);
         assert_eq!(real, address(CryptoMode::Ideal));

@@ -56,7 +56,13 @@ impl EngineValidator {
     /// A validator that has not been started.
     #[must_use]
     pub fn new(genesis: Genesis, config: Config, store_config: StoreConfig, keys: Keys) -> Self {
-        Self { genesis, config, store_config, keys, running: None }
+        Self {
+            genesis,
+            config,
+            store_config,
+            keys,
+            running: None,
+        }
     }
 }
 
@@ -90,17 +96,27 @@ impl Validator for EngineValidator {
         disk: &mut dyn Storage,
         output: &Output,
     ) -> Result<Option<Input>, String> {
-        let Some(running) = &mut self.running else { return Ok(None) };
+        let Some(running) = &mut self.running else {
+            return Ok(None);
+        };
         let store = &mut running.1;
         let done = match output {
             Output::Append { lsn, entry } => store.append(disk, *lsn, entry).map(|()| None),
             Output::SaveSignState(state) => store.write_sign_state(disk, state).map(|()| None),
             Output::Sync(lsn) => store.sync(disk).map(|()| Some(Input::Durable(*lsn))),
-            Output::Commit { decision, validators, state, app } => store
+            Output::Commit {
+                decision,
+                validators,
+                state,
+                app,
+            } => store
                 .commit(disk, decision, validators, (state, app))
                 .map(|()| Some(Input::Committed(state.height))),
             Output::Load { height } => store.load(disk, *height).map(|block| {
-                Some(Input::Loaded { height: *height, block: block.map(Box::new) })
+                Some(Input::Loaded {
+                    height: *height,
+                    block: block.map(Box::new),
+                })
             }),
             Output::Send { .. }
             | Output::Arm { .. }
