@@ -56,38 +56,48 @@ impl Candidates {
         self.0.iter().find(|c| c.id == id)
     }
 
-    /// Starts to collect the parts of a block. False if it was known, or its header is impossible.
+    /// Starts to collect the parts of a block. False if it was known, or its header is impossible. Parts that came for
+    /// another block with the same parts count.
     pub(super) fn want(&mut self, id: BlockId) -> bool {
         if self.get(id).is_some() {
             return false;
         }
-        let Some(parts) = PartSet::empty(id.parts) else {
+        let same = self.0.iter().find(|c| c.id.parts == id.parts);
+        let parts = same.map(|c| c.parts.clone());
+        let Some(parts) = parts.or_else(|| PartSet::empty(id.parts)) else {
             return false;
         };
-        self.0.push(Candidate {
+        let mut candidate = Candidate {
             id,
             parts,
             block: None,
             verdict: None,
-        });
+        };
+        candidate.complete();
+        self.0.push(candidate);
         true
     }
 
-    /// Gives a part to the block it belongs to. `Ok(Some(id))` if that completed the block.
-    pub(super) fn add_part(&mut self, part: &Arc<Part>) -> Result<Option<BlockId>, PartError> {
-        let mut refused = Ok(None);
+    /// Gives a part to every block that travels in it, and returns the blocks it completed. A faulty proposer can name
+    /// the parts of an honest block under a wrong hash, and peers send a part only once.
+    pub(super) fn add_part(&mut self, part: &Arc<Part>) -> Result<Vec<BlockId>, PartError> {
+        let (mut completed, mut fits, mut refused) = (Vec::new(), false, None);
         for candidate in &mut self.0 {
             match candidate.parts.add(part) {
-                Ok(false) => {}
-                Ok(true) if candidate.parts.is_complete() => {
-                    candidate.complete();
-                    return Ok(Some(candidate.id));
+                Ok(new) => {
+                    fits = true;
+                    if new && candidate.parts.is_complete() {
+                        candidate.complete();
+                        completed.push(candidate.id);
+                    }
                 }
-                Ok(true) => return Ok(None),
-                Err(error) => refused = Err(error),
+                Err(error) => refused = Some(error),
             }
         }
-        refused
+        match refused {
+            Some(error) if !fits => Err(error),
+            Some(_) | None => Ok(completed),
+        }
     }
 
     /// Whether the block is here in full, valid or not.

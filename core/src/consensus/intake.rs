@@ -62,14 +62,12 @@ impl Consensus {
         if height != self.at.height || self.decided {
             return Ok(());
         }
-        if let Some(id) = self.blocks.add_part(part)? {
-            if self
-                .proposals
-                .get(&self.at.round)
-                .is_some_and(|p| p.block == id)
-            {
-                cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
-            }
+        let completed = self.blocks.add_part(part)?;
+        let proposed = self.proposals.get(&self.at.round).map(|p| p.block);
+        if let Some(id) = proposed.filter(|id| completed.contains(id)) {
+            cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
+        }
+        if !completed.is_empty() {
             self.apply_rules(cx);
         }
         Ok(())
