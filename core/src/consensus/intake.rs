@@ -120,6 +120,10 @@ impl Consensus {
         }
         let added = last_commit.add(cx.verify, &self.chain.chain, vote)?;
         let all = last_commit.has_all();
+        if let Added::Conflict { evidence, .. } = &added {
+            cx.out
+                .push(Action::Notice(Notice::Evidence(evidence.clone())));
+        }
         if added == Added::New {
             self.notice_vote(cx, vote);
             if self.timeouts.skip_commit && all {
