@@ -6,9 +6,12 @@
 //!
 //! With equal powers, validator `r` proposes in round `r`.
 
+mod cometbft_locks;
+mod cometbft_rounds;
 mod deciding;
 mod locking;
 mod proposing;
+mod quint;
 mod rounds;
 
 use std::{collections::VecDeque, sync::Arc};

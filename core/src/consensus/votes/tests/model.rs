@@ -152,7 +152,7 @@ proptest! {
     ) {
         let voters = Voters::new(&POWERS);
         let (mut straight, mut shuffled) = (voters.set(KIND), voters.set(KIND));
-        let mut add = |set: &mut VoteSet, index: u16| {
+        let add = |set: &mut VoteSet, index: u16| {
             let vote = voters.vote(KIND, 0, blocks[usize::from(index)], index);
             voters.add(set, &vote)
         };
