@@ -12,6 +12,7 @@ mod deciding;
 mod locking;
 mod proposing;
 mod quint;
+mod random;
 mod rounds;
 
 use std::{collections::VecDeque, sync::Arc};
