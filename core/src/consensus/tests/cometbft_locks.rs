@@ -1,6 +1,8 @@
-//! The situations of CometBFT v1's lock tests (`internal/consensus/state_test.go`), written again for this machine.
+//! The situations of CometBFT v1's lock tests (`internal/consensus/state_test.go`), written again
+//! for this machine.
 //!
-//! As there, the node under test is validator 0, the proposer of round 0, and its three peers have equal power.
+//! As there, the node under test is validator 0, the proposer of round 0, and its three peers have
+//! equal power.
 
 use super::*;
 
@@ -108,7 +110,8 @@ fn a_locked_node_prevotes_nil_for_a_different_proposal() {
     m.expect_locked(Some((0, &b0)));
 }
 
-/// `TestStateLock_POLDoesNotUnlock`. In v0.38 and before (`TestStateLockPOLUnlock`) the nil polka unlocked.
+/// `TestStateLock_POLDoesNotUnlock`. In v0.38 and before (`TestStateLockPOLUnlock`) the nil polka
+/// unlocked.
 #[test]
 fn nil_polkas_never_unlock() {
     let (mut m, b0) = locked_proposer();
@@ -124,8 +127,8 @@ fn nil_polkas_never_unlock() {
     }
 }
 
-/// `TestStateLock_MissingProposalWhenPOLSeenDoesNotUpdateLock`. Upstream precommits nil as soon as it sees the polka; the
-/// paper gives the block until the prevote timeout.
+/// `TestStateLock_MissingProposalWhenPOLSeenDoesNotUpdateLock`. Upstream precommits nil as soon as
+/// it sees the polka; the paper gives the block until the prevote timeout.
 #[test]
 fn a_polka_for_a_block_that_never_comes_does_not_move_the_lock() {
     let (mut m, b0) = locked_proposer();
@@ -140,8 +143,9 @@ fn a_polka_for_a_block_that_never_comes_does_not_move_the_lock() {
     m.expect_valid(Some((0, &b0)));
 }
 
-/// `TestStateLock_MissingProposalWhenPOLForLockedBlock`. By the paper's text the proposal message is needed as well; like
-/// upstream we take the polka's word for it (see the module's first difference).
+/// `TestStateLock_MissingProposalWhenPOLForLockedBlock`. By the paper's text the proposal message
+/// is needed as well; like upstream we take the polka's word for it (see the module's first
+/// difference).
 #[test]
 fn a_polka_for_the_locked_block_renews_the_lock_even_without_the_proposal() {
     let (mut m, b0) = locked_proposer();
@@ -180,8 +184,9 @@ fn a_block_known_only_from_precommits_is_decided_without_a_vote() {
     m.expect_decided(1, &b);
 }
 
-/// `TestStateLock_DoesNotLockOnOldProposal`. The block of round 0 is forgotten when round 1 begins, since nobody locked
-/// it. Should a peer send it again in time, we would lock it, because the polka names it (the first difference).
+/// `TestStateLock_DoesNotLockOnOldProposal`. The block of round 0 is forgotten when round 1 begins,
+/// since nobody locked it. Should a peer send it again in time, we would lock it, because the polka
+/// names it (the first difference).
 #[test]
 fn a_proposal_of_an_earlier_round_is_not_locked() {
     for sent_again in [false, true] {
@@ -267,7 +272,8 @@ fn a_proof_newer_than_the_lock_lets_a_locked_node_prevote_the_other_block() {
     m.prevotes(1, Some(&b1), [3]);
     m.proposed(2, &b1, Some(1));
     m.expect_no_vote();
-    // The polka of round 1 had the prevote of validator 2, who equivocated; a peer's claim makes it count.
+    // The polka of round 1 had the prevote of validator 2, who equivocated; a peer's claim makes it
+    // count.
     let claim = m
         .machine
         .on_majority_claim(Round(1), Prevote, PeerId(3), Some(b1.id));

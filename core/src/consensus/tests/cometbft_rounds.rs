@@ -1,6 +1,8 @@
-//! The situations of CometBFT v1's tests of timeouts, round changes and commits (`internal/consensus/state_test.go`).
+//! The situations of CometBFT v1's tests of timeouts, round changes and commits
+//! (`internal/consensus/state_test.go`).
 //!
-//! As there, the node under test is validator 0, the proposer of round 0, and its three peers have equal power.
+//! As there, the node under test is validator 0, the proposer of round 0, and its three peers have
+//! equal power.
 
 use super::*;
 
@@ -48,8 +50,9 @@ fn after_a_skip_the_proposal_is_waited_for() {
     m.expect_vote(Prevote, 1, None);
 }
 
-/// `TestRoundSkipOnNilPolkaFromHigherRound`. Upstream jumps to the step of the precommit and precommits nil; the paper has
-/// no rule for that: the node waits for the proposal, and its precommit timeout runs already.
+/// `TestRoundSkipOnNilPolkaFromHigherRound`. Upstream jumps to the step of the precommit and
+/// precommits nil; the paper has no rule for that: the node waits for the proposal, and its
+/// precommit timeout runs already.
 #[test]
 fn nil_precommits_of_a_later_round_lead_there_and_beyond() {
     let mut m = of_four();

@@ -124,7 +124,8 @@ fn l49_decides_for_a_future_round() {
     m.expect_decided(7, &a);
 }
 
-/// The second deliberate difference from the paper's text: the node waits in step `Commit` and goes on with no round.
+/// The second deliberate difference from the paper's text: the node waits in step `Commit` and goes
+/// on with no round.
 #[test]
 fn l49_a_decided_block_that_is_not_here_is_waited_for() {
     let mut m = Machine::of_four();
@@ -144,6 +145,40 @@ fn l49_a_decided_block_that_is_not_here_is_waited_for() {
     m.expect_no_vote();
     m.parts(&a);
     m.expect_decided(0, &a);
+}
+
+/// Two rounds may commit the same block; the decision, its commit and the votes kept for the next
+/// height are of one.
+#[test]
+fn l49_a_second_commit_does_not_change_the_round_that_decides() {
+    let mut m = Machine::of_four();
+    m.start();
+    let a = m.block("a");
+    m.precommits(1, Some(&a), [0, 1, 2]);
+    m.precommits(0, Some(&a), [0, 1, 2]);
+    assert_eq!(m.machine.commit_round(), Some(Round(1)));
+    m.parts(&a);
+    m.expect_decided(1, &a);
+    m.advance();
+    let kept = m.machine.last_commit().map(VoteSet::round);
+    assert_eq!(kept, Some(Round(1)));
+}
+
+/// With more than 1/3 faulty there can be two commits. The node follows the first it saw and does
+/// not fall over.
+#[test]
+fn l49_a_commit_of_another_block_does_not_change_the_decision() {
+    let mut m = Machine::of_four();
+    m.start();
+    let (a, b) = (m.block("a"), m.block("b"));
+    m.proposed(0, &a, None);
+    m.precommits(1, Some(&b), [0, 1, 2]);
+    m.precommits(0, Some(&a), [0, 1, 2]);
+    m.expect_undecided();
+    m.parts(&b);
+    m.expect_decided(1, &b);
+    m.advance();
+    assert_eq!(m.machine.at().height, Height(2));
 }
 
 #[test]

@@ -153,7 +153,8 @@ fn l36_a_polka_for_an_unknown_block_asks_for_the_block() {
     m.expect_locked(None);
 }
 
-/// The first deliberate difference from the paper's text: the polka names the block, the proposal message may be lost.
+/// The first deliberate difference from the paper's text: the polka names the block, the proposal
+/// message may be lost.
 #[test]
 fn l36_a_block_that_a_polka_asked_for_is_locked_when_it_comes_in_time() {
     let mut m = Machine::of_four();

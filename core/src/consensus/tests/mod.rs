@@ -1,19 +1,22 @@
 //! Tests of the machine, and the fixture they share.
 //!
-//! [`Machine`] is one node's consensus machine among validators whose keys the test holds. It does what `node` does around
-//! the machine and nothing more: it signs the votes the machine asks for and hands them back as its own. The names of
-//! its methods are the words of the paper, so that a test reads like the situation it describes.
+//! [`Machine`] is one node's consensus machine among validators whose keys the test holds. It does
+//! what `node` does around the machine and nothing more: it signs the votes the machine asks for
+//! and hands them back as its own. The names of its methods are the words of the paper, so that a
+//! test reads like the situation it describes.
 //!
 //! With equal powers, validator `r` proposes in round `r`.
 
 mod cometbft_locks;
 mod cometbft_rounds;
 mod deciding;
+pub(super) mod itf;
 mod locking;
 mod proposing;
 mod quint;
 mod random;
 mod rounds;
+mod traces;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -442,7 +445,8 @@ impl Machine {
     }
 }
 
-/// Validator 3 of four, locked on a block since round 0, at the start of round 1. Its votes of round 0 are dealt with.
+/// Validator 3 of four, locked on a block since round 0, at the start of round 1. Its votes of
+/// round 0 are dealt with.
 fn locked_on_a() -> (Machine, Made) {
     let mut m = Machine::of_four();
     m.start();

@@ -1,4 +1,5 @@
-//! The runs of Malachite's Quint specification (`specs/consensus/quint/tests`), each from the side of one process.
+//! The runs of Malachite's Quint specification (`specs/consensus/quint/tests`), each from the side
+//! of one process.
 
 use super::*;
 
@@ -105,8 +106,9 @@ fn a_hidden_lock_blocks_other_values_until_its_holder_proposes() {
     m.expect_propose(3, Some((0, &blue)));
 }
 
-/// `hiddenLockTest`, the others: without the equivocator's prevote the proof stays incomplete and they prevote nil. Once
-/// it reaches them, conflicting as it is, a peer's claim lets it count, and the network lives again.
+/// `hiddenLockTest`, the others: without the equivocator's prevote the proof stays incomplete and
+/// they prevote nil. Once it reaches them, conflicting as it is, a peer's claim lets it count, and
+/// the network lives again.
 #[test]
 fn a_hidden_lock_is_accepted_once_its_polka_is_shown() {
     let mut m = Machine::new(&[1, 1, 1, 1]).of_validator(1);
@@ -136,7 +138,8 @@ fn a_hidden_lock_is_accepted_once_its_polka_is_shown() {
     m.expect_vote(Prevote, 3, Some(&blue));
 }
 
-/// `decideForPastRoundTest`: the missing precommit of round 0 comes in round 1, before and after the vote there.
+/// `decideForPastRoundTest`: the missing precommit of round 0 comes in round 1, before and after
+/// the vote there.
 #[test]
 fn a_process_decides_for_a_past_round() {
     for voted in [false, true] {
@@ -156,7 +159,8 @@ fn a_process_decides_for_a_past_round() {
     }
 }
 
-/// `DecideForFutureRoundTest`: the proposal of round 1 first, its precommits then, while the process is in round 0.
+/// `DecideForFutureRoundTest`: the proposal of round 1 first, its precommits then, while the
+/// process is in round 0.
 #[test]
 fn a_process_decides_for_a_future_round() {
     let mut m = Machine::of_four();
@@ -168,7 +172,8 @@ fn a_process_decides_for_a_future_round() {
     m.expect_decided(1, &block);
 }
 
-/// `DecideForFutureRoundPrecommitFirstTest`. By the paper the proposal is needed; we need only the block.
+/// `DecideForFutureRoundPrecommitFirstTest`. By the paper the proposal is needed; we need only the
+/// block.
 #[test]
 fn a_process_decides_for_a_future_round_whose_precommits_come_first() {
     for with_proposal in [true, false] {

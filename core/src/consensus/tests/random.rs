@@ -1,4 +1,5 @@
-//! Random inputs, honest and faulty, against rules that are recomputed from nothing but what went in and came out.
+//! Random inputs, honest and faulty, against rules that are recomputed from nothing but what went
+//! in and came out.
 
 use std::collections::BTreeSet;
 
@@ -377,7 +378,8 @@ proptest! {
         let me = me % u16::try_from(powers.len()).unwrap();
         let mut world = World::new(&powers, me);
         for event in events {
-            let (before, timed) = (world.m.machine.at(), matches!(event, Event::Timeout(_) | Event::Wake));
+            let before = world.m.machine.at();
+            let timed = matches!(event, Event::Timeout(_) | Event::Wake);
             world.apply(event)?;
             world.check()?;
             let after = world.m.machine.at();

@@ -135,7 +135,8 @@ fn equivocation_is_told_and_does_not_count_twice() {
     m.expect_locked(None);
 }
 
-/// The double-sign halt of 2016: honest nodes hold different halves of an equivocation. A claim makes both count.
+/// The double-sign halt of 2016: honest nodes hold different halves of an equivocation. A claim
+/// makes both count.
 #[test]
 fn a_claimed_majority_counts_the_second_half_of_an_equivocation() {
     let mut m = Machine::of_four();

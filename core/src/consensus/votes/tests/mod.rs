@@ -3,6 +3,7 @@
 mod height;
 mod model;
 mod set;
+mod trace;
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! [`VoteSet`] against a model that keeps a plain list and adds everything up again for each question.
+//! [`VoteSet`] against a model that keeps a plain list and adds everything up again for each
+//! question.
 
 use proptest::prelude::*;
 
@@ -32,7 +33,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Accepted votes and claims in order of arrival; nothing derived is stored but which majority was first.
+/// Accepted votes and claims in order of arrival; nothing derived is stored but which majority was
+/// first.
 #[derive(Debug, Default)]
 struct Model {
     /// Each validator's first vote.

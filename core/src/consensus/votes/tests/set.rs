@@ -1,4 +1,5 @@
-//! One set of votes: the situations of Tendermint v0.10's `vote_set_test.go`, and what it leaves out.
+//! One set of votes: the situations of Tendermint v0.10's `vote_set_test.go`, and what it leaves
+//! out.
 
 use super::*;
 use crate::{
@@ -38,7 +39,8 @@ fn more_than_two_thirds_for_nil_are_a_majority_for_nil() {
     assert!(!set.has_all());
 }
 
-/// `Test2_3MajorityRedux`: with 100 validators 66 are not enough, nor is the 67th for anything else.
+/// `Test2_3MajorityRedux`: with 100 validators 66 are not enough, nor is the 67th for anything
+/// else.
 #[test]
 fn the_sixty_seventh_of_a_hundred_must_vote_for_the_very_same_block() {
     let voters = Voters::equal(100);
