@@ -245,6 +245,23 @@ fn l65_the_lock_and_the_valid_value_survive_the_round() {
 }
 
 #[test]
+fn l65_of_the_blocks_of_past_rounds_the_locked_and_the_valid_one_are_kept() {
+    let (mut m, a) = locked_on_a();
+    let (b, c) = (m.block("b"), m.block("c"));
+    m.proposed(1, &b, None);
+    m.timeout(Step::PrevoteWait, 1);
+    m.prevotes(1, Some(&b), [0, 1, 2]);
+    m.expect_locked(Some((0, &a)));
+    m.expect_valid(Some((1, &b)));
+    m.next_round(1);
+    m.proposed(2, &c, None);
+    m.next_round(2);
+    let kept = |block: &Made| m.machine.candidate(block.id).is_some();
+    assert!(kept(&a) && kept(&b) && !kept(&c));
+    m.expect_propose(3, Some((1, &b)));
+}
+
+#[test]
 fn after_the_decision_nothing_more_is_voted() {
     let mut m = Machine::of_four();
     m.start();

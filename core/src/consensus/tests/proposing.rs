@@ -317,11 +317,8 @@ fn l28_a_newer_polka_lifts_an_older_lock() {
 }
 
 #[test]
-fn l28_a_polka_of_the_locks_own_round_lifts_it_too() {
-    // Only more than 1/3 of equivocators can make two polkas in one round, and then `<=` of L29 is
-    // what the paper says.
+fn l28_the_locked_value_is_prevoted_again_with_the_polka_that_locked_it() {
     let (mut m, a) = locked_on_a();
-    m.expect_locked(Some((0, &a)));
     m.proposed(1, &a, Some(0));
     m.expect_vote(Prevote, 1, Some(&a));
 }

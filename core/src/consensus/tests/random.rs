@@ -32,6 +32,13 @@ enum Event {
         index: u16,
         flaw: usize,
     },
+    /// The round is played as in a good network up to a point, and then the next one begins.
+    Play {
+        block: usize,
+        pol: Option<u32>,
+        proposed: bool,
+        prevoted: bool,
+    },
     Late(u16, Option<usize>),
     Claim {
         kind: VoteKind,
@@ -83,6 +90,9 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         1 => (kind(), 0u16..4, 0usize..3)
             .prop_map(|(kind, index, flaw)| Event::Forged { kind, index, flaw }),
+        4 => (0..BLOCKS, prop::option::of(0u32..3), any::<bool>(), any::<bool>()).prop_map(
+            |(block, pol, proposed, prevoted)| Event::Play { block, pol, proposed, prevoted },
+        ),
         1 => (0u16..4, choice()).prop_map(|(index, block)| Event::Late(index, block)),
         1 => (kind(), round(), choice(), 0u16..4).prop_map(|(kind, round, block, peer)| {
             Event::Claim { kind, round, block, peer }
@@ -187,6 +197,12 @@ impl World {
                 }
             }
             Event::Forged { kind, index, flaw } => self.forge(kind, index, flaw)?,
+            Event::Play {
+                block,
+                pol,
+                proposed,
+                prevoted,
+            } => self.play(block, pol, (proposed, prevoted))?,
             Event::Late(index, block) => {
                 let index = index % u16::try_from(self.powers.len()).unwrap();
                 let height = self.m.machine.at().height.prev().unwrap_or(Height::ZERO);
@@ -212,6 +228,31 @@ impl World {
                 }
             }
             Event::Advance => self.advance(),
+        }
+        Ok(())
+    }
+
+    fn play(
+        &mut self,
+        block: usize,
+        pol: Option<u32>,
+        (proposed, prevoted): (bool, bool),
+    ) -> Result<(), TestCaseError> {
+        let round = self.m.machine.at().round.0;
+        self.m.timeout(Step::NewHeight, round);
+        if proposed {
+            self.propose(round, block, pol, false);
+            self.apply(Event::Parts(block))?;
+        }
+        self.m.timeout(Step::Propose, round);
+        if prevoted {
+            for index in 0..4 {
+                self.cast(Prevote, round, self.id(Some(block)), index)?;
+            }
+        }
+        self.check()?;
+        if self.m.machine.at().round.0 == round {
+            self.m.timeout(Step::PrecommitWait, round);
         }
         Ok(())
     }
@@ -379,7 +420,10 @@ proptest! {
         let mut world = World::new(&powers, me);
         for event in events {
             let before = world.m.machine.at();
-            let timed = matches!(event, Event::Timeout(_) | Event::Wake);
+            let timed = matches!(
+                event,
+                Event::Timeout(_) | Event::Wake | Event::Play { .. }
+            );
             world.apply(event)?;
             world.check()?;
             let after = world.m.machine.at();
