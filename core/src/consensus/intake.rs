@@ -62,21 +62,15 @@ impl Consensus {
         if height != self.at.height || self.decided {
             return Ok(false);
         }
-        match self.blocks.add_part(part)? {
-            PartAdded::Known => Ok(false),
-            PartAdded::New => Ok(true),
-            PartAdded::Completed(id) => {
-                if self
-                    .proposals
-                    .get(&self.at.round)
-                    .is_some_and(|p| p.block == id)
-                {
-                    cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
-                }
-                self.apply_rules(cx);
-                Ok(true)
-            }
+        let PartAdded { new, completed } = self.blocks.add_part(part)?;
+        let proposed = self.proposals.get(&self.at.round).map(|p| p.block);
+        if let Some(id) = proposed.filter(|id| completed.contains(id)) {
+            cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
         }
+        if !completed.is_empty() {
+            self.apply_rules(cx);
+        }
+        Ok(new)
     }
 
     /// Takes a vote from a peer, or this node's own.
@@ -126,6 +120,10 @@ impl Consensus {
         }
         let added = last_commit.add(cx.verify, &self.chain.chain, vote)?;
         let all = last_commit.has_all();
+        if let Added::Conflict { evidence, .. } = &added {
+            cx.out
+                .push(Action::Notice(Notice::Evidence(evidence.clone())));
+        }
         if added == Added::New {
             self.notice_vote(cx, vote);
             if self.timeouts.skip_commit && all {

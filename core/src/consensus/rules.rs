@@ -226,11 +226,12 @@ impl Consensus {
         true
     }
 
-    /// The first round with more than 2/3 of precommits for a block.
+    /// The first round with more than 2/3 of precommits for a block; once there was one, always the same.
     fn committed(&self) -> Option<(Round, BlockId)> {
         let majority = |votes: &RoundVoteSet| votes.precommits.majority().flatten();
         self.votes
             .rounds()
+            .filter(|(round, _)| self.commit_round.is_none_or(|chosen| chosen == *round))
             .find_map(|(round, votes)| Some((round, majority(votes)?)))
     }
 

@@ -172,10 +172,8 @@ impl Host {
             match output {
                 Output::Send { to, frame } => {
                     let contents = frame.contents().unwrap();
-                    let own = |m: &Message| match m {
-                        Message::Vote(v) => Some(v.index) == self.node.consensus().index(),
-                        _ => false,
-                    };
+                    let me = self.node.consensus().index();
+                    let own = |m: &Message| matches!(m, Message::Vote(v) if Some(v.index) == me);
                     if contents.messages.iter().any(own) {
                         self.trail.push("send");
                     }
