@@ -274,7 +274,9 @@ impl Gossip {
         peer.ensure_catchup_commit(commit.round, commit.signatures.len());
         let have = present(commit);
         let lacking = peer.lacks(slot, &have);
-        if lacking.count() > 0 && peer.note_claim(slot) {
+        // A peer that stands still may hold other votes of the same validators: its answer tells which it needs.
+        let stuck = peer.round_state().announced > 0;
+        if (stuck || lacking.count() > 0) && peer.note_claim(slot) {
             let (round, kind, block) = (commit.round, VoteKind::Precommit, Some(commit.block));
             messages.push(Message::VoteSetMaj23 {
                 height,

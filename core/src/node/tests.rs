@@ -172,8 +172,8 @@ impl Host {
             match output {
                 Output::Send { to, frame } => {
                     let contents = frame.contents().unwrap();
-                    let me = self.node.consensus().index();
-                    let own = |m: &Message| matches!(m, Message::Vote(v) if Some(v.index) == me);
+                    let index = self.node.consensus().index();
+                    let own = |m: &Message| matches!(m, Message::Vote(v) if Some(v.index) == index);
                     if contents.messages.iter().any(own) {
                         self.trail.push("send");
                     }
