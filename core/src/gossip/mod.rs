@@ -305,7 +305,8 @@ impl Gossip {
             ..
         } = view.at();
         let mut messages = vec![step_message(view)];
-        if let Some((block, is_commit)) = hints.block
+        // What is missing is asked for with every announcement, also by a node that has forgotten its hints in a crash.
+        if let Some((block, is_commit)) = view.wanted_block().or(hints.block)
             && let Some(parts) = view.parts(block)
         {
             let (have, parts) = (parts.have().clone(), parts.header());
@@ -317,10 +318,6 @@ impl Gossip {
                 is_commit,
             };
             messages.push(valid);
-            if !is_complete(view, block) {
-                // Still missing: ask again with every announcement.
-                self.hints.block = Some((block, is_commit));
-            }
         }
         for ((round, kind), bits) in hints.votes {
             let has = |index| Message::HasVote {
@@ -350,12 +347,6 @@ impl Gossip {
         self.settled.older = newer;
         self.settled.since = now;
     }
-}
-
-/// Whether all parts of a block are here.
-fn is_complete(view: &impl View, block: BlockId) -> bool {
-    view.parts(block)
-        .is_some_and(crate::types::PartSet::is_complete)
 }
 
 fn step_message(view: &impl View) -> Message {

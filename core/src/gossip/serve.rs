@@ -43,6 +43,8 @@ pub trait View {
     fn parts(&self, block: BlockId) -> Option<&PartSet>;
     /// The block of the current height that travels in these parts, as far as it is here.
     fn block_of(&self, parts: PartSetHeader) -> Option<(BlockId, &PartSet)>;
+    /// A block that more than 2/3 voted for and whose parts are not all here, and whether the votes are precommits.
+    fn wanted_block(&self) -> Option<(BlockId, bool)>;
     /// The round whose precommits decide the current height.
     fn commit_round(&self) -> Option<Round>;
     /// A decided block, if it is in memory: its parts and its commit.
