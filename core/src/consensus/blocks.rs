@@ -1,4 +1,5 @@
-//! The blocks of a height that this node has a reason to know: proposed, locked, valid, or voted for by more than 2/3.
+//! The blocks of a height that this node has a reason to know: proposed, locked, valid, or voted
+//! for by more than 2/3.
 
 use std::sync::Arc;
 
@@ -65,8 +66,8 @@ impl Candidates {
         self.0.iter().find(|c| c.id == id)
     }
 
-    /// Starts to collect the parts of a block. False if it was known, or its header is impossible. Parts that came for
-    /// another block with the same parts count.
+    /// Starts to collect the parts of a block. False if it was known, or its header is impossible.
+    /// Parts that came for another block with the same parts count.
     pub(super) fn want(&mut self, id: BlockId) -> bool {
         if self.get(id).is_some() {
             return false;
@@ -87,8 +88,8 @@ impl Candidates {
         true
     }
 
-    /// Gives a part to every block that travels in it. A faulty proposer can name the parts of an honest block under a
-    /// wrong hash, and peers send a part only once.
+    /// Gives a part to every block that travels in it. A faulty proposer can name the parts of an
+    /// honest block under a wrong hash, and peers send a part only once.
     pub(super) fn add_part(&mut self, part: &Arc<Part>) -> Result<PartAdded, PartError> {
         let (mut added, mut fits, mut refused) = (PartAdded::default(), false, None);
         for candidate in &mut self.0 {

@@ -1,4 +1,5 @@
-//! What comes in: proposals, block parts, votes and timeouts. Each is checked, stored, and then the rules are applied.
+//! What comes in: proposals, block parts, votes and timeouts. Each is checked, stored, and then the
+//! rules are applied.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use crate::{
 };
 
 impl Consensus {
-    /// Takes a proposal. Those for other heights, past rounds and rounds after the next are ignored: gossip brings them
-    /// again when it is their time.
+    /// Takes a proposal. Those for other heights, past rounds and rounds after the next are
+    /// ignored: gossip brings them again when it is their time.
     ///
     /// # Errors
     /// If the proposal is not its proposer's, or a second one for its round.
@@ -49,7 +50,8 @@ impl Consensus {
         Ok(())
     }
 
-    /// Takes a part of a block of this height; returns whether it is new. A part is ignored while no block waits for it.
+    /// Takes a part of a block of this height; returns whether it is new. A part is ignored while
+    /// no block waits for it.
     ///
     /// # Errors
     /// If the part fits none of the blocks that wait for parts.
@@ -134,8 +136,8 @@ impl Consensus {
         Ok(added)
     }
 
-    /// Takes a peer's claim that more than 2/3 voted for a block, so that conflicting votes for it are counted.
-    /// Returns whether the claim was the peer's first for that set, or the same again.
+    /// Takes a peer's claim that more than 2/3 voted for a block, so that conflicting votes for it
+    /// are counted. Returns whether the claim was the peer's first for that set, or the same again.
     pub fn on_majority_claim(
         &mut self,
         round: Round,

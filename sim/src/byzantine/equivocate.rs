@@ -1,8 +1,8 @@
 //! Tells two halves of the network two different things, both signed.
 //!
-//! As a proposer it proposes a second block (its own with a later time) to one half. It votes for what it would vote for in
-//! one half; in the other for its second block, or nil, or whatever block it has seen proposed. Which nodes form the
-//! halves is drawn for each round.
+//! As a proposer it proposes a second block (its own with a later time) to one half. It votes for
+//! what it would vote for in one half; in the other for its second block, or nil, or whatever block
+//! it has seen proposed. Which nodes form the halves is drawn for each round.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! Byzantine validators: real nodes with a filter on what they send. One behaviour per file.
 //!
-//! A filter has the validator's key, so what it makes up is authentic. It sees each frame once per receiver and gives the
-//! frames that really leave.
+//! A filter has the validator's key, so what it makes up is authentic. It sees each frame once per
+//! receiver and gives the frames that really leave.
 
 mod equivocate;
 mod silent;

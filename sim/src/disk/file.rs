@@ -10,8 +10,9 @@ pub(super) enum SectorFate {
     Kept,
     /// It has the content of the last sync.
     Lost,
-    /// It was allocated but never written: all zeros. Only where nothing durable stood: a device writes a sector as a
-    /// whole or not at all, so an honest crash never takes what a sync has covered.
+    /// It was allocated but never written: all zeros. Only where nothing durable stood: a device
+    /// writes a sector as a whole or not at all, so an honest crash never takes what a sync has
+    /// covered.
     Zeroed,
 }
 

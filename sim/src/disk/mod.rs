@@ -2,9 +2,9 @@
 //!
 //! What the hardware promises: a 512-byte sector is written as a whole or not at all; what `sync`
 //! or `sync_dir` covered stays. What it does not promise, a crash decides: each unsynced sector has
-//! its new content, its old content, or zeros if it was never durable; an unsynced length is kept or lost; each unsynced
-//! change of names is kept or lost as a whole, after those it builds on. Chance comes from
-//! `choice`, by node, number of the crash, path and sector.
+//! its new content, its old content, or zeros if it was never durable; an unsynced length is kept
+//! or lost; each unsynced change of names is kept or lost as a whole, after those it builds on.
+//! Chance comes from `choice`, by node, number of the crash, path and sector.
 //!
 //! A disk counts its calls and can stop at any of them, before or after it has taken effect. Faults
 //! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first.

@@ -1,7 +1,9 @@
-//! The plan that a seed draws: first which kinds of trouble a run has, then how much of each (two-level swarm).
+//! The plan that a seed draws: first which kinds of trouble a run has, then how much of each
+//! (two-level swarm).
 //!
-//! Leaving kinds out matters as much as having them: some bugs need the absence of others. Everything is drawn from the
-//! streams `swarm` and `schedule`, each decision with coordinates of its own, so a new kind moves no other decision.
+//! Leaving kinds out matters as much as having them: some bugs need the absence of others.
+//! Everything is drawn from the streams `swarm` and `schedule`, each decision with coordinates of
+//! its own, so a new kind moves no other decision.
 
 use crate::{
     choice::{Choices, Draw, Stream},
@@ -170,7 +172,8 @@ fn draw_clocks(choices: &Choices, nodes: usize, no_faults: bool) -> Vec<i64> {
     (0..nodes).map(offset).collect()
 }
 
-/// Byzantine validators: as many as asked for, or one in five runs of eight if its power is below one third.
+/// Byzantine validators: as many as asked for, or one in five runs of eight if its power is below
+/// one third.
 fn draw_byzantine(
     choices: &Choices,
     powers: &[u64],
@@ -205,8 +208,8 @@ fn draw_byzantine(
         return Ok(Vec::new());
     }
     Err(format!(
-        "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is promised; \
-         take fewer, more --validators, or say --beyond-one-third"
+        "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is \
+         promised; take fewer, more --validators, or say --beyond-one-third"
     ))
 }
 

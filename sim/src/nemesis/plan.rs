@@ -1,7 +1,8 @@
-//! A plan: everything that makes one run, as data. A seed draws one, a scenario file states one, a kept schedule is one.
+//! A plan: everything that makes one run, as data. A seed draws one, a scenario file states one, a
+//! kept schedule is one.
 //!
-//! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times are virtual
-//! milliseconds since the start of the run, nodes are numbers from 0.
+//! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times
+//! are virtual milliseconds since the start of the run, nodes are numbers from 0.
 
 use engine::{consensus::Timeouts, gossip, types::Span};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,8 @@ pub struct Plan {
     pub seed: u64,
     /// The validators' powers; their number is the number of nodes.
     pub powers: Vec<u64>,
-    /// How many heights every correct node outside a broken minority must decide before the faults end.
+    /// How many heights every correct node outside a broken minority must decide before the faults
+    /// end.
     pub heights: u64,
     /// How many more heights the healed core must decide in the stable phase.
     pub stable_heights: u64,
@@ -114,7 +116,8 @@ pub struct Byzantine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behaviour {
-    /// Signs two proposals and two votes for each round, and tells one half of the nodes one and the other half the other.
+    /// Signs two proposals and two votes for each round, and tells one half of the nodes one and
+    /// the other half the other.
     Equivocate,
     /// Says nothing at all.
     Silent,

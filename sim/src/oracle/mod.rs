@@ -1,8 +1,8 @@
 //! The judges. One file per invariant; each names its source.
 //!
-//! Oracles see what the world saw: frames sent and delivered, records written and synced, decisions announced. They share
-//! no logic with the engine: quorum arithmetic is written again here, and the engine's own opinion (its notices, its
-//! round state) is never asked.
+//! Oracles see what the world saw: frames sent and delivered, records written and synced, decisions
+//! announced. They share no logic with the engine: quorum arithmetic is written again here, and the
+//! engine's own opinion (its notices, its round state) is never asked.
 
 use engine::types::{ChainId, PeerId, PublicKey};
 use serde::Serialize;

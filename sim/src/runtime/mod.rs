@@ -1,8 +1,9 @@
-//! Contains a run: a fresh thread, and inside it a madsim runtime whose virtual clock, random source and hashing state
-//! are the only ones that anything in the run can reach.
+//! Contains a run: a fresh thread, and inside it a madsim runtime whose virtual clock, random
+//! source and hashing state are the only ones that anything in the run can reach.
 //!
-//! Where madsim is not compiled in (`--cfg madsim` comes from `.cargo/config.toml`, and a `RUSTFLAGS` variable replaces
-//! it), or with [`RunOptions::plain`], the run does without the containment and gives the same digest.
+//! Where madsim is not compiled in (`--cfg madsim` comes from `.cargo/config.toml`, and a
+//! `RUSTFLAGS` variable replaces it), or with [`RunOptions::plain`], the run does without the
+//! containment and gives the same digest.
 
 use std::{
     cell::Cell,

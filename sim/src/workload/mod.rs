@@ -30,7 +30,8 @@ impl Workload {
         }
     }
 
-    /// The transaction with this number, and the node it goes to. Its value is its number, so all are different.
+    /// The transaction with this number, and the node it goes to. Its value is its number, so all
+    /// are different.
     #[must_use]
     pub fn transaction(&self, number: u64) -> (PeerId, Tx) {
         let mut draw = self.choices.draw(Stream::Workload, [0, number, 0, 0]);

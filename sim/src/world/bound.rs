@@ -1,21 +1,23 @@
 //! How long a healed core may take: computed from the plan's delays and timeouts, not guessed.
 //!
-//! In the stable phase every message between members of the core arrives within `delay`, unless its receiver was not ready
-//! for it; then it is sent again after an announcement, within `repair`. A round lasts at most its three timeouts and a
-//! repair for each of its three steps. A height is decided at the latest in the first round with a correct proposer of the
-//! core whose valid value is the newest (paper, lemma 7); before it lie at most the rounds of proposers outside
-//! the core and of core members that do not know the newest valid value yet, fewer than two per node.
+//! In the stable phase every message between members of the core arrives within `delay`, unless its
+//! receiver was not ready for it; then it is sent again after an announcement, within `repair`. A
+//! round lasts at most its three timeouts and a repair for each of its three steps. A height is
+//! decided at the latest in the first round with a correct proposer of the core whose valid value
+//! is the newest (paper, lemma 7); before it lie at most the rounds of proposers outside the core
+//! and of core members that do not know the newest valid value yet, fewer than two per node.
 
 use engine::types::{PeerId, Span};
 
 use crate::nemesis::Plan;
 
-/// A bound for the time until the core has decided `plan.stable_heights` more heights, if its members are at most
-/// `behind` heights apart and have reached `round`.
+/// A bound for the time until the core has decided `plan.stable_heights` more heights, if its
+/// members are at most `behind` heights apart and have reached `round`.
 pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u64) -> Span {
     let gossip = plan.gossip();
     let delay = Span::micros(plan.link.latency_us.max).plus(Span::micros(4 * plan.sync_us.max));
-    // Announcement, answer, announcement of what is still missing, answer: each may wait for a timer.
+    // Announcement, answer, announcement of what is still missing, answer: each may wait for a
+    // timer.
     let repair = gossip
         .interval_max
         .plus(gossip.resend_after)

@@ -193,8 +193,8 @@ impl World {
         self.emit(Some(node), What::Crashed);
     }
 
-    /// The faults are over: the core hears each other without loss and every node of it is up; nodes outside it keep
-    /// whatever is broken about them.
+    /// The faults are over: the core hears each other without loss and every node of it is up;
+    /// nodes outside it keep whatever is broken about them.
     pub(super) fn heal(&mut self) {
         if self.phase != Phase::Faults {
             return;
@@ -232,7 +232,8 @@ impl World {
         self.queue.push(by, Pending::Deadline);
     }
 
-    /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all correct nodes.
+    /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all
+    /// correct nodes.
     fn draw_core(&mut self) -> Vec<PeerId> {
         let mut nodes: Vec<PeerId> = self.nodes().filter(|n| self.is_correct(*n)).collect();
         let mut draw = self.choices.draw(Stream::Schedule, [u64::MAX, 0, 0, 0]);

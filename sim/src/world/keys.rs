@@ -1,7 +1,8 @@
 //! The keys of simulated validators, and how their signatures are made and checked.
 //!
-//! Keys depend on the number of nodes only, never on the seed or the kind of signatures, so addresses, proposers and
-//! block contents are the same with real and with ideal signatures. Node i is validator i: keys are sorted by address.
+//! Keys depend on the number of nodes only, never on the seed or the kind of signatures, so
+//! addresses, proposers and block contents are the same with real and with ideal signatures. Node i
+//! is validator i: keys are sorted by address.
 
 use std::{
     collections::BTreeMap,
@@ -79,8 +80,8 @@ impl Cast {
     }
 }
 
-/// The one place where nodes of a run share something: verdicts that are pure functions of their question. The lock is
-/// never contended, for a run has one thread.
+/// The one place where nodes of a run share something: verdicts that are pure functions of their
+/// question. The lock is never contended, for a run has one thread.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -112,8 +113,8 @@ impl Verify for Remembered {
     }
 }
 
-/// The ideal functionality: a table of who signed what. A signature is a place in the table, so nobody can have one
-/// that was not given.
+/// The ideal functionality: a table of who signed what. A signature is a place in the table, so
+/// nobody can have one that was not given.
 #[derive(Debug, Default)]
 struct Ideal(Mutex<Table>);
 

@@ -1,8 +1,9 @@
-//! The world: one queue of pending things, the hosts they happen to, and the order in which everything is judged.
+//! The world: one queue of pending things, the hosts they happen to, and the order in which
+//! everything is judged.
 //!
-//! A run has two phases. In the first the plan's faults happen. Then everything is healed, a core of more than 2/3 of
-//! the power must decide more heights within a computed bound, and the rest may stay broken. After every event the
-//! judges look; the run stops at the first violation.
+//! A run has two phases. In the first the plan's faults happen. Then everything is healed, a core
+//! of more than 2/3 of the power must decide more heights within a computed bound, and the rest may
+//! stay broken. After every event the judges look; the run stops at the first violation.
 
 mod bound;
 mod faults;
@@ -101,7 +102,6 @@ pub struct World {
     seq: u64,
     packets: u64,
     delivered: u64,
-    highest_round: BTreeMap<Height, u32>,
     rounds: BTreeMap<u32, u64>,
     decided: Height,
     counts: BTreeMap<String, u64>,
@@ -117,7 +117,8 @@ impl World {
     /// The world that a plan describes, before its first event.
     ///
     /// # Panics
-    /// If the plan is impossible (no nodes, or more than [`MAX_NODES`]): plans are checked where they come in.
+    /// If the plan is impossible (no nodes, or more than [`MAX_NODES`]): plans are checked where
+    /// they come in.
     #[must_use]
     pub fn new(plan: Plan, options: RunOptions) -> Self {
         let nodes = plan.powers.len();
@@ -152,7 +153,6 @@ impl World {
             seq: 0,
             packets: 0,
             delivered: 0,
-            highest_round: BTreeMap::new(),
             rounds: BTreeMap::new(),
             decided: Height::ZERO,
             counts: BTreeMap::new(),
@@ -184,6 +184,9 @@ impl World {
     }
 
     /// Runs to the end. `at` is told every new time before anything happens at it.
+    ///
+    /// # Panics
+    /// If time went back, or the engine broke one of its own assertions.
     pub fn run(&mut self, at: &mut dyn FnMut(Time)) {
         while self.phase != Phase::Over && self.violation.is_none() {
             let Some((time, pending)) = self.queue.pop() else {

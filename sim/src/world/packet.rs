@@ -1,4 +1,5 @@
-//! Packets: from a node's output through the filters of byzantine nodes and the network to another node's input.
+//! Packets: from a node's output through the filters of byzantine nodes and the network to another
+//! node's input.
 
 use engine::{
     codec::Frame,
@@ -12,7 +13,8 @@ use crate::{
     world::{Pending, World},
 };
 
-/// What a frame is about, for the coordinates of its fate: height, round and a small number for its kind.
+/// What a frame is about, for the coordinates of its fate: height, round and a small number for its
+/// kind.
 fn about(frame: &Frame) -> ((u64, u32), u8) {
     let Ok(contents) = frame.contents() else {
         return ((0, 0), 0);
@@ -72,7 +74,7 @@ impl World {
             .network
             .route(&self.choices, self.now, (from, to), hr, kind);
         let incarnation = self.host(from).starts;
-        let mut deliver = |world: &mut Self, at, frame| {
+        let deliver = |world: &mut Self, at, frame| {
             let pending = Pending::Deliver {
                 packet,
                 from,
@@ -99,8 +101,8 @@ impl World {
         self.emit(Some(to), What::Dropped { packet, reason });
     }
 
-    /// A packet arrives. Packets of a connection that its sender has left behind are lost; the first packet of a new
-    /// connection tells the receiver that there is one.
+    /// A packet arrives. Packets of a connection that its sender has left behind are lost; the
+    /// first packet of a new connection tells the receiver that there is one.
     pub(super) fn deliver(
         &mut self,
         packet: u64,

@@ -1,5 +1,5 @@
-//! What the world knows of a validator: it takes inputs, gives outputs, and lives on a disk. Another engine can be put
-//! under the same world by implementing [`Validator`].
+//! What the world knows of a validator: it takes inputs, gives outputs, and lives on a disk.
+//! Another engine can be put under the same world by implementing [`Validator`].
 
 use engine::{
     crypto::Keys,
