@@ -254,7 +254,8 @@ impl Ghost {
         }
     }
 
-    /// Recognises a message that this node signed, and makes it known.
+    /// Recognises a message that this node signed, and makes it known. Forgotten heights are not
+    /// looked at: what is said again there would look new.
     fn own_message(&mut self, node: usize, message: &Message) -> Option<(Slot, Value)> {
         match message {
             Message::Vote(vote) => {
@@ -275,7 +276,7 @@ impl Ghost {
                     act: Act::Propose,
                 };
                 let (block, pol_round) = (proposal.block, proposal.pol_round.map(|r| r.0));
-                let own = self.is_own_proposal(node, proposal);
+                let own = height >= self.base && self.is_own_proposal(node, proposal);
                 own.then_some((slot, Value::Proposal { block, pol_round }))
             }
             Message::BlockPart { .. }

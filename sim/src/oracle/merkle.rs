@@ -38,7 +38,7 @@ pub(super) fn root_of_part(part: &Part) -> Option<Hash> {
         }
         if place % 2 == 1 || place == last {
             hash = inner(*sibling, hash);
-            while place % 2 == 0 && place != 0 {
+            while place.is_multiple_of(2) && place != 0 {
                 place /= 2;
                 last /= 2;
             }

@@ -18,17 +18,34 @@ use serde::Serialize;
 use crate::trace::{Event, What};
 
 mod agreement;
+mod block;
+mod chain_integrity;
+mod decision_justified;
 mod facts;
 mod ghost;
+mod kv;
+mod liveness;
+mod lock_safety;
 mod merkle;
+mod no_send_before_durable;
 mod own;
 mod precommit_justified;
+mod prevote_justified;
+mod proposer_only;
 mod quorum;
 mod rotation;
 mod seen;
+mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod validity;
 mod vote_once;
 
 pub use ghost::Ghost;
+pub use liveness::Liveness;
+pub use table::ORACLES;
 
 /// What the judges know of the cluster before the run.
 #[derive(Debug, Clone)]
@@ -104,18 +121,27 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// The judges of a cluster. Where byzantine power may reach one third, those that need less stay
-    /// away.
+    /// The judges of a cluster. Where byzantine power may reach one third, those that need
+    /// less stay away.
     ///
     /// # Panics
     /// If there are more than 128 validators.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let oracles: Vec<Box<dyn Oracle>> = vec![
+        let mut oracles: Vec<Box<dyn Oracle>> = vec![
+            Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
             Box::new(vote_once::VoteOnce::default()),
+            Box::new(proposer_only::ProposerOnly::default()),
+            Box::new(lock_safety::LockSafety::default()),
+            Box::new(prevote_justified::PrevoteJustified::default()),
             Box::new(precommit_justified::PrecommitJustified::default()),
+            Box::new(decision_justified::DecisionJustified::default()),
             Box::new(agreement::Agreement::default()),
         ];
+        if setup.within_one_third {
+            oracles.push(Box::new(chain_integrity::ChainIntegrity::default()));
+            oracles.push(Box::new(validity::Validity::default()));
+        }
         Self {
             ghost: Ghost::new(setup),
             oracles,
@@ -140,7 +166,9 @@ impl Judge {
     /// How often each property was really tested so far, by oracle name.
     #[must_use]
     pub fn checks(&self) -> BTreeMap<String, u64> {
-        let count = |oracle: &Box<dyn Oracle>| (oracle.name().to_owned(), oracle.checks());
-        self.oracles.iter().map(count).collect()
+        let oracles = self.oracles.iter();
+        oracles
+            .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
+            .collect()
     }
 }

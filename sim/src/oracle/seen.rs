@@ -276,11 +276,6 @@ impl HeightSeen {
         self.decisions.push(decision);
     }
 
-    /// Who has decided.
-    pub(super) fn deciders(&self) -> Mask {
-        self.decisions.iter().fold(0, |set, d| set | only(d.node))
-    }
-
     fn intern(&mut self, block: Option<BlockId>) -> usize {
         let known = self.choices.iter().position(|known| *known == block);
         known.unwrap_or_else(|| {
