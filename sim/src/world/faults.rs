@@ -11,7 +11,6 @@ use crate::{
     disk::CrashFates,
     nemesis::{Fault, FaultKind, OwnMessage, Unsynced, When},
     network::{Cut, CutId},
-    oracle::Liveness,
     trace::What,
     world::{Pending, Phase, World, bound, fault_name, link_model},
 };
@@ -223,13 +222,17 @@ impl World {
             lowest.unwrap_or(Height::ZERO),
             highest.unwrap_or(Height::ZERO),
         );
-        let round = self.judge.highest_round();
-        let heights = self.plan.stable_heights;
+        let round = self
+            .top_rounds
+            .range(lowest.0..)
+            .map(|(_, r)| *r)
+            .max()
+            .unwrap_or(0);
         let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
         let by = self.now.after(within);
-        let target = Height(highest.0 + heights);
-        self.liveness = Some(Liveness::expect(core, target, by));
-        self.queue.push(by, Pending::Deadline);
+        self.liveness.expect(core, self.plan.stable_heights, by);
+        // The deadline is checked after everything that happens at its time.
+        self.queue.push(by.after(Span(1)), Pending::Deadline);
     }
 
     /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all

@@ -93,7 +93,9 @@ pub struct World {
     network: Network,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
-    liveness: Option<Liveness>,
+    liveness: Liveness,
+    /// The highest round in which anything was signed, by height, above what everybody has decided.
+    top_rounds: BTreeMap<u64, u32>,
     digest: Digest,
     workload: Workload,
     options: RunOptions,
@@ -143,8 +145,9 @@ impl World {
             hosts,
             network,
             filters,
+            liveness: Liveness::new(&setup),
+            top_rounds: BTreeMap::new(),
             judge: Judge::new(setup),
-            liveness: None,
             digest: Digest::default(),
             workload,
             options,
@@ -240,9 +243,10 @@ impl World {
             (None, None) => Verdict::Pass,
         };
         let mut oracles = self.judge.checks();
-        if let Some(liveness) = &self.liveness {
-            oracles.insert("liveness".to_owned(), liveness.checks());
-        }
+        oracles.insert(
+            "liveness".to_owned(),
+            u64::from(self.liveness.goal().is_some()),
+        );
         Outcome {
             plan: self.plan,
             verdict,
@@ -271,10 +275,7 @@ impl World {
         self.seq += 1;
         self.digest.observe(&event);
         let judged = self.judge.observe(&event);
-        let judged = judged.and_then(|()| match &mut self.liveness {
-            Some(liveness) => liveness.observe(&event),
-            None => Ok(()),
-        });
+        self.liveness.observe(&event);
         if self.options.trace {
             self.trace.push(event);
         }
@@ -381,7 +382,7 @@ impl World {
                 }
             }
             Phase::Stable => {
-                if self.liveness.as_ref().is_some_and(Liveness::is_fulfilled) {
+                if self.liveness.is_met() {
                     self.phase = Phase::Over;
                 }
             }
@@ -390,11 +391,8 @@ impl World {
     }
 
     fn check_deadline(&mut self) {
-        let now = self.now;
-        if let Some(liveness) = &mut self.liveness
-            && self.phase == Phase::Stable
-        {
-            self.violation = liveness.check(now).err();
+        if self.phase == Phase::Stable {
+            self.violation = self.liveness.check(self.now).err();
             self.phase = Phase::Over;
         }
     }
