@@ -6,4 +6,5 @@ pub mod nemesis;
 pub mod network;
 pub mod oracle;
 pub mod outcome;
+pub mod runtime;
 pub mod trace;
