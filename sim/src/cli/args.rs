@@ -1,0 +1,219 @@
+//! The arguments, as clap reads them. No logic.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::values;
+use crate::nemesis::{CryptoMode, Overrides};
+
+/// Deterministic simulation of a BFT consensus engine: one seed, one run, one verdict.
+#[derive(Debug, Parser)]
+#[command(name = "sim", version, propagate_version = true, after_help = AFTER)]
+pub(super) struct Cli {
+    /// Runs this seed, like `sim run --seed N`.
+    #[arg(long, value_name = "N", value_parser = values::seed)]
+    pub(super) seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) bare: RunOptions,
+    #[command(flatten)]
+    pub(super) form: Form,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+const AFTER: &str = "\
+Examples:
+  sim --seed 7341                 run one seed, explain it if it fails
+  sim sweep --for 10m             search for failures
+  sim trace --seed 7341           what happened, event by event
+  sim scenario run --all          run every kept situation
+
+A seed is a decimal number, 0x and hexadecimal digits, or a commit hash (its first 16 digits count).
+
+Exit codes: 0 all held, 1 the simulator failed, 2 usage, 3 safety, 4 liveness, 5 panic,
+6 not deterministic, 7 damaged or invalid file, 8 nothing to run, 130 interrupted.";
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(super) struct Form {
+    /// Prints JSON instead of text.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Prints the result only.
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Runs one seed and says what it found.
+    Run(Run),
+    /// Runs many seeds and counts what they found.
+    Sweep(Sweep),
+    /// Prints everything that happens in a run.
+    Trace(Trace),
+    /// Lists, runs or checks scenario files.
+    #[command(subcommand)]
+    Scenario(Scenario),
+    /// Measures speed and memory against their budgets.
+    Bench,
+    /// Prints a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The seed.
+    #[arg(long, value_name = "N", value_parser = values::seed)]
+    pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) options: RunOptions,
+}
+
+/// How a seed is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(super) struct RunOptions {
+    /// Runs twice, once without containment, and compares the digests.
+    #[arg(long)]
+    pub(super) check: bool,
+    #[command(flatten)]
+    pub(super) draw: Draw,
+}
+
+/// What is set instead of drawn from the seed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Instead of what the seed draws")]
+pub(super) struct Draw {
+    /// Number of validators.
+    #[arg(long, value_name = "N")]
+    validators: Option<u16>,
+    /// Heights to decide, faults and stable period together.
+    #[arg(long, value_name = "N")]
+    heights: Option<u64>,
+    /// Number of byzantine validators.
+    #[arg(long, value_name = "N")]
+    byzantine: Option<u16>,
+    /// Which signatures; a run takes ed25519, a sweep ideal and every 16th seed both.
+    #[arg(long, value_name = "KIND")]
+    crypto: Option<Crypto>,
+    /// No faults at all: nobody byzantine, nothing lost, no crashes, exact clocks.
+    #[arg(long)]
+    no_faults: bool,
+    /// Allows byzantine power of one third or more, where nothing is promised.
+    #[arg(long)]
+    beyond_one_third: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Crypto {
+    /// Real signatures.
+    Ed25519,
+    /// A table of who signed what: unforgeable by construction, and fast.
+    Ideal,
+}
+
+impl Draw {
+    /// The same as the nemesis knows it.
+    pub(super) fn overrides(&self) -> Overrides {
+        let crypto = self.crypto.map(|crypto| match crypto {
+            Crypto::Ed25519 => CryptoMode::Ed25519,
+            Crypto::Ideal => CryptoMode::Ideal,
+        });
+        Overrides {
+            validators: self.validators,
+            heights: self.heights,
+            byzantine: self.byzantine,
+            crypto,
+            no_faults: self.no_faults,
+            beyond_one_third: self.beyond_one_third,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sweep {
+    /// Which seeds: A..B without B, or A.. with no end; from 0 if not given.
+    #[arg(long, value_name = "A..B", value_parser = values::seeds)]
+    pub(super) seeds: Option<values::Seeds>,
+    /// How long, such as 30s, 10m or 1h; without it, until the last seed.
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    pub(super) time: Option<Duration>,
+    /// How many seeds at a time; all processors if not given.
+    #[arg(long, short, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(super) options: RunOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    /// The seed.
+    #[arg(long, value_name = "N", value_parser = values::seed)]
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(super) seed: Option<u64>,
+    /// A scenario or the schedule of a failure, instead of a seed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Columns for people, or one JSON object per line.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(super) format: Format,
+    /// Only these nodes, such as n1,n2.
+    #[arg(long, value_name = "NODES", value_delimiter = ',', value_parser = values::node)]
+    pub(super) nodes: Vec<u16>,
+    /// Nothing before this simulated time, such as 1.1s or 1100ms.
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(super) from: Option<Duration>,
+    /// Nothing after this simulated time.
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(super) to: Option<Duration>,
+    #[command(flatten)]
+    pub(super) draw: Draw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Columns.
+    Text,
+    /// Objects.
+    Ndjson,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Scenario {
+    /// Lists the scenarios of a directory.
+    List {
+        #[command(flatten)]
+        directory: Directory,
+    },
+    /// Runs scenarios.
+    Run {
+        /// The files.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        files: Vec<PathBuf>,
+        /// All files of the directory.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        directory: Directory,
+        /// Runs each twice, once without containment, and compares the digests.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Says whether a file is a valid scenario.
+    Check {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Directory {
+    /// Where the scenarios are.
+    #[arg(long = "dir", value_name = "DIR", default_value = "scenarios")]
+    pub(super) path: PathBuf,
+}

@@ -1,0 +1,263 @@
+//! What each command asks the other rooms for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use super::{Error, INTERRUPTED, args, origin};
+use crate::{
+    explore::{self, Ending, Finished, Stopwatch, SweepEvent},
+    nemesis::{Plan, draw},
+    outcome::RunOptions,
+    report::{Kept, Origin, Printer, TraceForm},
+    scenario::{self, Scenario},
+    trace::Filter,
+};
+
+const UNTRACED: RunOptions = RunOptions {
+    trace: false,
+    plain: false,
+};
+const TRACED: RunOptions = RunOptions {
+    trace: true,
+    plain: false,
+};
+
+pub(super) fn run(
+    seed: u64,
+    options: &args::RunOptions,
+    printer: &mut Printer<'_>,
+) -> Result<u8, Error> {
+    let overrides = options.draw.overrides();
+    let plan = draw(seed, &overrides).map_err(Error::Usage)?;
+    let origin = origin::seed(seed, &overrides);
+    printer.run_begins(&origin, &plan)?;
+    let finished = explore::run_one(&plan, UNTRACED, options.check);
+    let kept = keep(&origin, &finished, printer)?;
+    printer.run_ends(&origin, &finished, kept.as_ref())?;
+    Ok(finished.ending().exit())
+}
+
+/// Leaves the files of a failure. That they cannot be written is said, and changes no verdict.
+fn keep(
+    origin: &Origin,
+    finished: &Finished,
+    printer: &mut Printer<'_>,
+) -> Result<Option<Kept>, Error> {
+    if finished.ending() == Ending::Pass {
+        return Ok(None);
+    }
+    let traced = explore::run_one(&finished.outcome.plan, TRACED, false).outcome;
+    match Kept::write(origin, finished, &traced) {
+        Ok(kept) => Ok(Some(kept)),
+        Err(error) => {
+            printer.remark(&format!("the failure's files were not written: {error}"))?;
+            Ok(None)
+        }
+    }
+}
+
+pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8, Error> {
+    let overrides = sweep.options.draw.overrides();
+    let check = sweep.options.check;
+    let plan = sweep_plan(sweep)?;
+    let stop = stop_on_interrupt()?;
+    let mut kinds = BTreeSet::new();
+    let mut again = BTreeMap::new();
+    let summary = explore::sweep(
+        &plan,
+        &stop,
+        |seed| explore::run_seed(seed, &overrides, check),
+        |event| match event {
+            SweepEvent::Progress(now) => Ok(printer.sweep_progress(&now)?),
+            SweepEvent::Failed(seed, finished) => {
+                let overrides = origin::as_run(&overrides, &finished.outcome.plan);
+                let origin = origin::seed(seed, &overrides);
+                // The first failure of a kind leaves its files; more of them say the same.
+                if kinds.insert(finished.kind()) {
+                    keep(&origin, &finished, printer)?;
+                    again.insert(seed, origin.again.clone());
+                }
+                Ok::<(), Error>(printer.sweep_failed(&origin, &finished)?)
+            }
+        },
+    )?;
+    if let (0, false, Some(why)) = (summary.seeds, summary.interrupted, &summary.skipped.1) {
+        return Err(Error::Usage(why.clone()));
+    }
+    let exit = if summary.interrupted {
+        INTERRUPTED
+    } else {
+        summary.ending.exit()
+    };
+    printer.sweep_ends(&summary, exit, |seed| {
+        again.get(&seed).cloned().unwrap_or_default()
+    })?;
+    Ok(exit)
+}
+
+fn sweep_plan(sweep: &args::Sweep) -> Result<explore::Sweep, Error> {
+    let (first, end) = sweep
+        .seeds
+        .map_or((0, None), |seeds| (seeds.first, seeds.end));
+    if end.is_none() && sweep.time.is_none() {
+        let text = "a sweep needs an end: --seeds A..B, --for 30s, or both";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let no_time = sweep.time.is_some_and(|time| time.is_zero());
+    if no_time || end.is_some_and(|end| end <= first) {
+        return Err(Error::Nothing("no seeds to run".to_owned()));
+    }
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    Ok(explore::Sweep {
+        first,
+        end,
+        time: sweep.time,
+        jobs: sweep.jobs.map_or_else(processors, usize::from),
+    })
+}
+
+/// A flag that Ctrl-C sets.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(std::io::Error::other)?;
+    Ok(stop)
+}
+
+pub(super) fn trace(trace: &args::Trace, printer: &mut Printer<'_>) -> Result<u8, Error> {
+    let plan = match &trace.file {
+        Some(path) => scenario::load_plan(path)?,
+        None => {
+            let seed = trace.seed.unwrap_or(0);
+            draw(seed, &trace.draw.overrides()).map_err(Error::Usage)?
+        }
+    };
+    let filter = filter(trace, &plan)?;
+    let form = match (trace.format, printer.form().json) {
+        (args::Format::Ndjson, _) | (_, true) => TraceForm::Ndjson,
+        (args::Format::Text, false) => TraceForm::Text,
+    };
+    let outcome = explore::run_one(&plan, TRACED, false).outcome;
+    printer.trace(&outcome, form, &filter)?;
+    let ending = Ending::of(outcome.verdict);
+    let (name, heights) = (ending.name(), outcome.heights);
+    printer.remark(&format!(
+        "the run ended with {name} after {heights} heights"
+    ))?;
+    Ok(ending.exit())
+}
+
+fn filter(trace: &args::Trace, plan: &Plan) -> Result<Filter, Error> {
+    let nodes = plan.powers.len();
+    if let Some(node) = trace.nodes.iter().find(|node| usize::from(**node) >= nodes) {
+        let text = format!("there is no n{node}: the run has n0 to n{}", nodes - 1);
+        return Err(Error::Usage(text));
+    }
+    let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Ok(Filter {
+        nodes: trace.nodes.clone(),
+        from_ns: trace.from.map(nanos),
+        to_ns: trace.to.map(nanos),
+    })
+}
+
+pub(super) fn scenario(command: &args::Scenario, printer: &mut Printer<'_>) -> Result<u8, Error> {
+    match command {
+        args::Scenario::List { directory } => {
+            let scenarios = load(&all(&directory.path)?)?;
+            printer.scenario_list(&scenarios)?;
+            Ok(0)
+        }
+        args::Scenario::Run {
+            files,
+            all: every,
+            directory,
+            check,
+        } => {
+            let files = if *every {
+                all(&directory.path)?
+            } else {
+                files.clone()
+            };
+            play(&load(&files)?, *check, printer)
+        }
+        args::Scenario::Check { files } => check(files, printer),
+    }
+}
+
+fn all(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let files = scenario::files(directory)?;
+    if files.is_empty() {
+        let text = format!("no scenarios in {}", directory.display());
+        return Err(Error::Nothing(text));
+    }
+    Ok(files)
+}
+
+/// All files are read before anything is run.
+fn load(files: &[PathBuf]) -> Result<Vec<Scenario>, Error> {
+    files.iter().map(|path| Ok(scenario::load(path)?)).collect()
+}
+
+fn play(scenarios: &[Scenario], check: bool, printer: &mut Printer<'_>) -> Result<u8, Error> {
+    let stop = stop_on_interrupt()?;
+    let watch = Stopwatch::start();
+    let (mut worst, mut passed) = (Ending::Pass, 0);
+    for scenario in scenarios {
+        if stop.load(Ordering::Relaxed) {
+            printer.scenarios_end(passed, scenarios.len(), watch.wall_ms())?;
+            return Ok(INTERRUPTED);
+        }
+        let origin = origin::scenario(scenario);
+        let played = scenario.play(check);
+        let ending = played.ending();
+        let kept = if ending == Ending::Pass {
+            None
+        } else {
+            keep(&origin, &played.finished, printer)?
+        };
+        printer.scenario_played(scenario, &origin, &played, kept.as_ref())?;
+        worst = worst.worse(ending);
+        passed += usize::from(ending == Ending::Pass);
+    }
+    printer.scenarios_end(passed, scenarios.len(), watch.wall_ms())?;
+    Ok(worst.exit())
+}
+
+fn check(files: &[PathBuf], printer: &mut Printer<'_>) -> Result<u8, Error> {
+    let mut exit = 0;
+    for path in files {
+        let loaded = scenario::load(path);
+        if loaded.is_err() {
+            exit = 7;
+        }
+        printer.scenario_checked(loaded.as_ref())?;
+    }
+    Ok(exit)
+}
+
+pub(super) fn bench(printer: &mut Printer<'_>) -> Result<u8, Error> {
+    let stop = stop_on_interrupt()?;
+    let mut told = Ok(());
+    let bench = explore::bench(&stop, |row| {
+        if told.is_ok() {
+            told = printer.remark(&format!("measuring {row}"));
+        }
+    });
+    told?;
+    printer.bench(&bench)?;
+    let worst = bench.broken.iter().map(|(_, ending)| *ending).max();
+    Ok(match worst {
+        _ if bench.interrupted => INTERRUPTED,
+        Some(ending) => ending.exit(),
+        None => 0,
+    })
+}

@@ -1,0 +1,89 @@
+//! Names what is run, and the arguments that repeat it. Pure.
+
+use std::fmt::Write as _;
+
+use crate::{
+    nemesis::{CryptoMode, Overrides, Plan},
+    report::Origin,
+    scenario::Scenario,
+};
+
+/// A seed and what was set instead of drawn.
+pub(super) fn seed(seed: u64, overrides: &Overrides) -> Origin {
+    let arguments = arguments(seed, overrides);
+    Origin {
+        name: format!("seed {seed}"),
+        trace: format!("trace {arguments}"),
+        again: arguments,
+        directory: seed.to_string(),
+    }
+}
+
+/// A scenario file.
+pub(super) fn scenario(scenario: &Scenario) -> Origin {
+    let path = scenario.path.display();
+    Origin {
+        name: format!("scenario {}", scenario.name),
+        trace: format!("trace --file {path}"),
+        again: format!("scenario run {path}"),
+        directory: format!("scenario-{}", scenario.name),
+    }
+}
+
+/// The overrides under which a single run repeats one of a sweep: it says its signatures.
+pub(super) fn as_run(overrides: &Overrides, plan: &Plan) -> Overrides {
+    Overrides {
+        crypto: Some(plan.crypto),
+        ..overrides.clone()
+    }
+}
+
+fn arguments(seed: u64, overrides: &Overrides) -> String {
+    let mut text = format!("--seed {seed}");
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = write!(text, " --{name} {value}");
+        }
+    };
+    add("validators", overrides.validators.map(|n| n.to_string()));
+    add("heights", overrides.heights.map(|n| n.to_string()));
+    add("byzantine", overrides.byzantine.map(|n| n.to_string()));
+    // Ed25519 is what a run takes by itself.
+    let ideal = overrides.crypto == Some(CryptoMode::Ideal);
+    add("crypto", ideal.then(|| "ideal".to_owned()));
+    for (flag, set) in [
+        ("--no-faults", overrides.no_faults),
+        ("--beyond-one-third", overrides.beyond_one_third),
+    ] {
+        if set {
+            let _ = write!(text, " {flag}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_repeat_every_override() {
+        let all = Overrides {
+            validators: Some(7),
+            heights: Some(3),
+            byzantine: Some(2),
+            crypto: Some(CryptoMode::Ideal),
+            no_faults: true,
+            beyond_one_third: true,
+        };
+        let text = "--seed 5 --validators 7 --heights 3 --byzantine 2 --crypto ideal --no-faults \
+                    --beyond-one-third";
+        assert_eq!(seed(5, &all).again, text);
+        let real = Overrides {
+            crypto: Some(CryptoMode::Ed25519),
+            ..Overrides::default()
+        };
+        assert_eq!(seed(5, &real).again, "--seed 5");
+        assert_eq!(seed(5, &real).trace, "trace --seed 5");
+    }
+}

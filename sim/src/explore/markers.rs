@@ -1,0 +1,52 @@
+//! What a sweep reached: names counted over all its runs. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{nemesis::CryptoMode, outcome::Outcome};
+
+/// Name to hits: checks made by each oracle, faults that happened, rounds in which heights were
+/// decided, runs per kind of signatures. A name that is missing was never reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Markers(pub BTreeMap<String, u64>);
+
+impl Markers {
+    /// What one run reached.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        let mut markers = Self::default();
+        let crypto = match outcome.plan.crypto {
+            CryptoMode::Ed25519 => "crypto.ed25519",
+            CryptoMode::Ideal => "crypto.ideal",
+        };
+        markers.add(crypto, 1);
+        for (name, checks) in &outcome.oracles {
+            markers.add(&format!("oracle.{name}"), *checks);
+        }
+        for (kind, count) in &outcome.faults {
+            markers.add(&format!("fault.{kind}"), *count);
+        }
+        for (round, heights) in &outcome.rounds {
+            markers.add(&format!("round.{round}"), *heights);
+        }
+        for byzantine in &outcome.plan.byzantine {
+            let name = format!("byzantine.{:?}", byzantine.behaviour).to_lowercase();
+            markers.add(&name, 1);
+        }
+        markers
+    }
+
+    /// Adds what other runs reached.
+    pub fn merge(&mut self, other: &Self) {
+        for (name, hits) in &other.0 {
+            self.add(name, *hits);
+        }
+    }
+
+    fn add(&mut self, name: &str, hits: u64) {
+        let count = self.0.entry(name.to_owned()).or_default();
+        *count = count.saturating_add(hits);
+    }
+}

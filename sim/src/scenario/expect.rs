@@ -1,0 +1,163 @@
+//! What must come of a scenario, and whether it did. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Situation;
+use crate::outcome::{Outcome, Verdict};
+
+/// The verdict that a scenario must have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    /// Everything holds.
+    #[default]
+    Pass,
+    /// Safety breaks: more is broken than the protocol promises to bear.
+    Safety,
+    /// Liveness breaks.
+    Liveness,
+}
+
+impl Wanted {
+    /// The word in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Safety => "safety",
+            Self::Liveness => "liveness",
+        }
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Pass => Verdict::Pass,
+            Self::Safety => Verdict::Safety,
+            Self::Liveness => Verdict::Liveness,
+        }
+    }
+}
+
+/// The table `[expect]` of a scenario file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// How it must end.
+    #[serde(default)]
+    pub verdict: Wanted,
+    /// Which oracle must fire, if one must.
+    #[serde(default)]
+    pub oracle: Option<String>,
+    /// How many heights must be decided at least.
+    #[serde(default)]
+    pub min_heights: u64,
+    /// Some height must be decided in this round or a later one.
+    #[serde(default)]
+    pub min_round: u32,
+    /// No height may be decided in a later round.
+    #[serde(default)]
+    pub max_round: Option<u32>,
+    /// Kinds of fault that must have happened at least so many times; 0 means never.
+    #[serde(default)]
+    pub faults: BTreeMap<String, u64>,
+    /// What must have occurred in the trace.
+    #[serde(default)]
+    pub situations: Vec<Situation>,
+}
+
+impl Expect {
+    /// The expectations that an outcome does not meet, in words.
+    #[must_use]
+    pub fn unmet(&self, outcome: &Outcome) -> Vec<String> {
+        let mut unmet = Vec::new();
+        let mut demand = |met: bool, text: String| {
+            if !met {
+                unmet.push(text);
+            }
+        };
+        let (wanted, got) = (self.verdict.name(), outcome.verdict);
+        demand(
+            got == self.verdict.verdict(),
+            format!("expected the verdict {wanted}, got {got:?}").to_lowercase(),
+        );
+        if let Some(oracle) = &self.oracle {
+            let fired: Vec<_> = outcome.violations.iter().map(|v| v.oracle).collect();
+            let text = format!("expected {oracle} to fire, fired: {}", fired.join(" "));
+            demand(fired.contains(&oracle.as_str()), text);
+        }
+        let (least, heights) = (self.min_heights, outcome.heights);
+        demand(
+            heights >= least,
+            format!("expected {least} heights, got {heights}"),
+        );
+        let latest = outcome
+            .rounds
+            .last_key_value()
+            .map_or(0, |(round, _)| *round);
+        let (least, most) = (self.min_round, self.max_round.unwrap_or(u32::MAX));
+        demand(
+            latest >= least,
+            format!("expected a decision in round {least} or later, the latest was {latest}"),
+        );
+        demand(
+            latest <= most,
+            format!("expected no decision after round {most}, the latest was {latest}"),
+        );
+        for (kind, least) in &self.faults {
+            let count = outcome.faults.get(kind).copied().unwrap_or(0);
+            let met = if *least == 0 {
+                count == 0
+            } else {
+                count >= *least
+            };
+            demand(met, format!("expected {least} {kind}, got {count}"));
+        }
+        for situation in &self.situations {
+            if let Err(why) = situation.occurred(outcome) {
+                demand(false, format!("{} did not occur: {why}", situation.name()));
+            }
+        }
+        unmet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn an_outcome_as_expected_leaves_nothing_unmet() {
+        let expect = Expect {
+            min_heights: 20,
+            min_round: 4,
+            max_round: Some(4),
+            faults: BTreeMap::from([("crash".to_owned(), 1), ("one_way".to_owned(), 0)]),
+            ..Expect::default()
+        };
+        assert_eq!(expect.unmet(&sample::passed()), Vec::<String>::new());
+        let broken = Expect {
+            verdict: Wanted::Safety,
+            oracle: Some("agreement".to_owned()),
+            ..Expect::default()
+        };
+        assert_eq!(broken.unmet(&sample::failed()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_unmet_expectation_is_named() {
+        let expect = Expect {
+            verdict: Wanted::Liveness,
+            oracle: Some("liveness".to_owned()),
+            min_heights: 21,
+            min_round: 5,
+            max_round: Some(3),
+            faults: BTreeMap::from([("crash".to_owned(), 0), ("one_way".to_owned(), 1)]),
+            situations: vec![Situation::Undisturbed],
+        };
+        let unmet = expect.unmet(&sample::passed());
+        insta::assert_snapshot!(unmet.join("\n"));
+    }
+}

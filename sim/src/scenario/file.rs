@@ -1,0 +1,335 @@
+//! Reads scenario files. Keys are those of a [`Plan`]; those that are omitted have defaults.
+//! Touches only the file that it is given.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use toml::{Spanned, Table, Value};
+
+use super::{Expect, Invalid, Scenario, invalid::Source};
+use crate::nemesis::{
+    Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan, TimeoutsMs, When,
+};
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    why: Option<String>,
+    origin: Option<String>,
+    seed: Option<u64>,
+    powers: Option<Spanned<Vec<u64>>>,
+    heights: Option<u64>,
+    stable_heights: Option<u64>,
+    #[serde(default)]
+    crypto: CryptoMode,
+    #[serde(default)]
+    byzantine: Vec<Spanned<Byzantine>>,
+    #[serde(default)]
+    beyond_one_third: bool,
+    timeouts: Option<Spanned<Table>>,
+    link: Option<Spanned<Table>>,
+    sync_us: Option<MinMax>,
+    #[serde(default)]
+    clock_offsets_ms: Vec<i64>,
+    tx_every_ms: Option<u64>,
+    faults_end_ms: Option<u64>,
+    #[serde(default)]
+    fault: Vec<Spanned<Table>>,
+    #[serde(default)]
+    expect: Expect,
+}
+
+/// When a fault begins, by the key that tells the ways apart; see [`When`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtTime {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtOwn {
+    node: u16,
+    sends: OwnMessage,
+    height: u64,
+    #[serde(default)]
+    round: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtProposal {
+    proposal_height: u64,
+    #[serde(default)]
+    proposal_round: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtAppend {
+    node: u16,
+    appends: OwnMessage,
+    height: u64,
+    #[serde(default)]
+    round: u32,
+}
+
+const TIMEOUTS: TimeoutsMs = TimeoutsMs {
+    propose: 300,
+    prevote: 150,
+    precommit: 150,
+    delta: 100,
+    commit: 20,
+    skip_commit: false,
+};
+
+const LINK: Link = Link {
+    latency_us: MinMax {
+        min: 5_000,
+        max: 20_000,
+    },
+    loss_ppm: 0,
+    duplicate_ppm: 0,
+};
+
+const SYNC_US: MinMax = MinMax {
+    min: 100,
+    max: 1_000,
+};
+
+/// The most validators in a scenario.
+const MAX_VALIDATORS: usize = 128;
+
+/// Reads a scenario.
+///
+/// # Errors
+/// What is wrong with the file, and where.
+pub fn load(path: &Path) -> Result<Scenario, Invalid> {
+    let text = read(path)?;
+    parse(path, &text)
+}
+
+/// Reads a scenario or a bare plan, such as the `schedule.toml` of a failed run.
+///
+/// # Errors
+/// What is wrong with the file, and where.
+pub fn load_plan(path: &Path) -> Result<Plan, Invalid> {
+    let text = read(path)?;
+    let source = Source { path, text: &text };
+    let file = parse_file(&source)?;
+    plan_of(&source, &file)
+}
+
+fn read(path: &Path) -> Result<String, Invalid> {
+    std::fs::read_to_string(path).map_err(|error| Invalid::whole(path, &error.to_string()))
+}
+
+/// Reads the text of a scenario.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn parse(path: &Path, text: &str) -> Result<Scenario, Invalid> {
+    let source = Source { path, text };
+    let file = parse_file(&source)?;
+    let plan = plan_of(&source, &file)?;
+    let Some(why) = file.why else {
+        return Err(source.invalid(0, "a scenario says why it exists: why = \"...\"".to_owned()));
+    };
+    let name = path.file_stem().unwrap_or_default();
+    Ok(Scenario {
+        name: name.to_string_lossy().into_owned(),
+        path: path.to_owned(),
+        why,
+        origin: file.origin,
+        plan,
+        expect: file.expect,
+    })
+}
+
+fn parse_file(source: &Source<'_>) -> Result<File, Invalid> {
+    toml::from_str(source.text).map_err(|error| source.explain(&error, 0))
+}
+
+fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
+    let powers = file.powers.as_ref().map(Spanned::get_ref).cloned();
+    let mut faults = Vec::new();
+    for table in &file.fault {
+        let start = table.span().start;
+        faults.push(fault(table.get_ref()).map_err(|error| error.at(source, start))?);
+    }
+    let plan = Plan {
+        seed: file.seed.unwrap_or(1),
+        powers: powers.unwrap_or_else(|| vec![1; 4]),
+        heights: file.heights.unwrap_or(10),
+        stable_heights: file.stable_heights.unwrap_or(3),
+        crypto: file.crypto,
+        byzantine: file.byzantine.iter().map(|b| *b.get_ref()).collect(),
+        beyond_one_third: file.beyond_one_third,
+        timeouts: overlay(source, &TIMEOUTS, file.timeouts.as_ref())?,
+        link: overlay(source, &LINK, file.link.as_ref())?,
+        sync_us: file.sync_us.unwrap_or(SYNC_US),
+        clock_offsets_ms: file.clock_offsets_ms.clone(),
+        tx_every_ms: file.tx_every_ms.unwrap_or(50),
+        faults_end_ms: file.faults_end_ms.unwrap_or(60_000),
+        faults,
+    };
+    check(source, file, &plan)?;
+    Ok(plan)
+}
+
+/// Why a table is no fault.
+enum Wrong {
+    Serde(toml::de::Error),
+    Other(String),
+}
+
+impl From<toml::de::Error> for Wrong {
+    fn from(error: toml::de::Error) -> Self {
+        Self::Serde(error)
+    }
+}
+
+impl Wrong {
+    fn at(self, source: &Source<'_>, start: usize) -> Invalid {
+        match self {
+            Self::Serde(error) => source.explain(&error, start),
+            Self::Other(message) => source.invalid(start, message),
+        }
+    }
+}
+
+fn fault(table: &Table) -> Result<Fault, Wrong> {
+    let mut table = table.clone();
+    let at = when(table.remove("at"))?;
+    let off = match table.remove("off") {
+        Some(off) => off.try_into()?,
+        None => false,
+    };
+    let kind: FaultKind = table.try_into()?;
+    Ok(Fault { at, kind, off })
+}
+
+const WAYS: &str = "a fault begins at = { ms = 100 }, { node = 1, sends = \"prevote\", height = 2 }, \
+                    { node = 1, appends = \"prevote\", height = 2 } or { proposal_height = 2 }";
+
+fn when(at: Option<Value>) -> Result<When, Wrong> {
+    let Some(Value::Table(table)) = at else {
+        return Err(Wrong::Other(WAYS.to_owned()));
+    };
+    if table.contains_key("ms") {
+        let AtTime { ms } = table.try_into()?;
+        return Ok(When::Time { ms });
+    }
+    if table.contains_key("sends") {
+        let at: AtOwn = table.try_into()?;
+        return Ok(When::Own {
+            node: at.node,
+            sends: at.sends,
+            height: at.height,
+            round: at.round,
+        });
+    }
+    if table.contains_key("proposal_height") {
+        let at: AtProposal = table.try_into()?;
+        return Ok(When::Proposed {
+            proposal_height: at.proposal_height,
+            proposal_round: at.proposal_round,
+        });
+    }
+    if table.contains_key("appends") {
+        let at: AtAppend = table.try_into()?;
+        return Ok(When::Append {
+            node: at.node,
+            appends: at.appends,
+            height: at.height,
+            round: at.round,
+        });
+    }
+    Err(Wrong::Other(WAYS.to_owned()))
+}
+
+/// A table over its defaults.
+fn overlay<T: Serialize + DeserializeOwned + Copy>(
+    source: &Source<'_>,
+    defaults: &T,
+    table: Option<&Spanned<Table>>,
+) -> Result<T, Invalid> {
+    let Some(table) = table else {
+        return Ok(*defaults);
+    };
+    let start = table.span().start;
+    let all = Table::try_from(defaults);
+    let mut all = all.map_err(|error| source.invalid(start, error.to_string()))?;
+    all.extend(table.get_ref().clone());
+    all.try_into()
+        .map_err(|error| source.explain(&error, start))
+}
+
+/// What the types do not rule out.
+fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
+    let nodes = plan.powers.len();
+    let powers = file.powers.as_ref().map_or(0, |powers| powers.span().start);
+    let wrong = |byte, text: String| Err(source.invalid(byte, text));
+    if nodes == 0 || nodes > MAX_VALIDATORS || plan.powers.contains(&0) {
+        let text = format!("powers are 1 to {MAX_VALIDATORS} numbers above 0, one per validator");
+        return wrong(powers, text);
+    }
+    if plan.heights == 0 {
+        return wrong(0, "heights is at least 1".to_owned());
+    }
+    if plan.clock_offsets_ms.len() > nodes {
+        return wrong(0, format!("clock_offsets_ms has more than {nodes} numbers"));
+    }
+    for (name, range) in [
+        ("latency_us", plan.link.latency_us),
+        ("sync_us", plan.sync_us),
+    ] {
+        if range.min > range.max {
+            return wrong(0, format!("{name}: min is above max"));
+        }
+    }
+    let exists = |node: u16| usize::from(node) < nodes;
+    let missing = |node: u16| format!("there is no node {node}: {nodes} nodes count from 0");
+    for byzantine in &file.byzantine {
+        let node = byzantine.get_ref().node;
+        if !exists(node) {
+            return wrong(byzantine.span().start, missing(node));
+        }
+    }
+    for (table, fault) in file.fault.iter().zip(&plan.faults) {
+        if let Some(node) = named(fault).into_iter().find(|node| !exists(*node)) {
+            return wrong(table.span().start, missing(node));
+        }
+    }
+    check_power(source, file, plan)
+}
+
+fn check_power(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
+    let power = |b: &Byzantine| plan.powers[usize::from(b.node)];
+    let bad: u64 = plan.byzantine.iter().map(power).sum();
+    let total: u64 = plan.powers.iter().sum();
+    if plan.beyond_one_third || bad == 0 || 3 * bad < total {
+        return Ok(());
+    }
+    let start = file.byzantine.first().map_or(0, |b| b.span().start);
+    let text = format!(
+        "byzantine validators have {bad} of {total} power, one third or more; \
+         say beyond_one_third = true if this is meant"
+    );
+    Err(source.invalid(start, text))
+}
+
+/// All nodes that a fault names.
+fn named(fault: &Fault) -> Vec<u16> {
+    let mut nodes = match &fault.kind {
+        FaultKind::Partition { groups, .. } => groups.concat(),
+        FaultKind::OneWay { from, to, .. } => [from.as_slice(), to.as_slice()].concat(),
+        FaultKind::Crash { node, .. } => node.iter().copied().collect(),
+    };
+    match fault.at {
+        When::Own { node, .. } | When::Append { node, .. } => nodes.push(node),
+        When::Time { .. } | When::Proposed { .. } => {}
+    }
+    nodes
+}
