@@ -1,4 +1,13 @@
-//! Deterministic simulation of the engine.
+//! Gauntlet: deterministic simulation of a BFT consensus engine. One seed, one run, one verdict.
+//!
+//! The rooms, from what makes a run to what it leaves:
+//!
+//! - `choice` decides everything random, `nemesis` what goes wrong, `scenario` reads situations;
+//! - `world` runs hosts on `clock`, `disk` and `network`, with `byzantine` filters and a `workload`;
+//! - `oracle` judges, `trace` records, `runtime` contains a run, `explore` makes many;
+//! - `report` is the only printer and `cli` the only reader of arguments.
+
+pub mod byzantine;
 pub mod choice;
 pub mod cli;
 pub mod clock;
@@ -12,3 +21,5 @@ pub mod report;
 pub mod runtime;
 pub mod scenario;
 pub mod trace;
+pub mod workload;
+pub mod world;

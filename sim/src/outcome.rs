@@ -55,8 +55,8 @@ pub struct Outcome {
     pub messages_delivered: u64,
     /// Rounds in which heights were decided: round to count.
     pub rounds: BTreeMap<u32, u64>,
-    /// What went wrong: kind to count ("partition", "one_way", "crash", "restart", "loss", "duplicate", "cut",
-    /// "equivocate", ...).
+    /// What went wrong: kind to count ("partition", "one_way", "crash", "restart", "loss",
+    /// "duplicate", "cut", "equivocate", ...).
     pub faults: BTreeMap<String, u64>,
     /// Oracle name to checks made.
     pub oracles: BTreeMap<String, u64>,

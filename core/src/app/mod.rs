@@ -1,9 +1,10 @@
 //! The application: a deterministic key-value store behind the chain.
 //!
-//! A transaction sets a key or changes a validator's power. The application hash is a digest of the whole state that is
-//! kept up to date in constant time per change: the sum, modulo 2^256, of the hashes of all entries. (A sum of hashes
-//! detects divergence between honest nodes, which is its task; it is not meant to resist an adversary who chooses
-//! entries.) The application sees no clock and no randomness.
+//! A transaction sets a key or changes a validator's power. The application hash is a digest of the
+//! whole state that is kept up to date in constant time per change: the sum, modulo 2^256, of the
+//! hashes of all entries. (A sum of hashes detects divergence between honest nodes, which is its
+//! task; it is not meant to resist an adversary who chooses entries.) The application sees no clock
+//! and no randomness.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +90,8 @@ impl App {
         sha256(&bytes)
     }
 
-    /// Whether a transaction is well formed, which is all that makes it valid (`CheckTx`, `ProcessProposal`).
+    /// Whether a transaction is well formed, which is all that makes it valid (`CheckTx`,
+    /// `ProcessProposal`).
     ///
     /// # Errors
     /// What is wrong with it.
@@ -97,7 +99,8 @@ impl App {
         borsh::from_slice(tx).map_err(|e| TxError(e.to_string()))
     }
 
-    /// Executes the block of the next height. A transaction that does not fit is skipped by everybody alike.
+    /// Executes the block of the next height. A transaction that does not fit is skipped by
+    /// everybody alike.
     ///
     /// # Panics
     /// If `height` is not the next one: blocks are executed once each, in order.
@@ -115,7 +118,8 @@ impl App {
         self.height = height;
     }
 
-    /// The changes to the validator set that these transactions ask for, effective at the next height.
+    /// The changes to the validator set that these transactions ask for, effective at the next
+    /// height.
     #[must_use]
     pub fn updates(txs: &[Tx]) -> Vec<ValidatorUpdate> {
         let update = |tx| match Self::check(tx) {
@@ -137,7 +141,8 @@ impl App {
     }
 }
 
-/// The hash of an entry as four limbs, least significant first. The key's length keeps entries apart.
+/// The hash of an entry as four limbs, least significant first. The key's length keeps entries
+/// apart.
 fn entry_limbs(key: &[u8], value: &[u8]) -> [u64; 4] {
     let mut bytes = Vec::with_capacity(8 + key.len() + value.len());
     bytes.extend((key.len() as u64).to_le_bytes());

@@ -1,8 +1,9 @@
 //! Frames: the bytes that nodes exchange.
 //!
-//! A frame is a version byte, a channel byte and a bounded list of messages in their canonical encoding. Decoding
-//! accepts exactly what encoding produces and checks every bound of [`validate`] before anything reaches a machine.
-//! A frame remembers its decoded form, so bytes that are broadcast to many nodes of one process are decoded once.
+//! A frame is a version byte, a channel byte and a bounded list of messages in their canonical
+//! encoding. Decoding accepts exactly what encoding produces and checks every bound of [`validate`]
+//! before anything reaches a machine. A frame remembers its decoded form, so bytes that are
+//! broadcast to many nodes of one process are decoded once.
 
 mod validate;
 
@@ -34,7 +35,8 @@ pub enum DecodeError {
     /// Another version of the wire format.
     #[error("wire version {0}, this node speaks {WIRE_VERSION}")]
     Version(u8),
-    /// Not the canonical encoding of anything: unknown tag, bound exceeded, missing or trailing bytes.
+    /// Not the canonical encoding of anything: unknown tag, bound exceeded, missing or trailing
+    /// bytes.
     #[error("malformed frame: {0}")]
     Malformed(String),
     /// A message on a channel where it does not belong.

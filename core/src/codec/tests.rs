@@ -1,4 +1,5 @@
-//! Tests of the wire format: what encodes decodes, what decodes encodes to itself, and every bound from both sides.
+//! Tests of the wire format: what encodes decodes, what decodes encodes to itself, and every bound
+//! from both sides.
 
 use proptest::prelude::*;
 

@@ -1,6 +1,8 @@
-//! The bounds every message must keep, checked before it reaches a machine (`ValidateBasic` of CometBFT).
+//! The bounds every message must keep, checked before it reaches a machine (`ValidateBasic` of
+//! CometBFT).
 //!
-//! Signs, lengths and tags are already excluded by the types; what is left are relations between fields.
+//! Signs, lengths and tags are already excluded by the types; what is left are relations between
+//! fields.
 
 use crate::types::{
     BitArray, BlockId, Height, MAX_PARTS, Message, Part, PartSetHeader, Proposal, Round, Vote,

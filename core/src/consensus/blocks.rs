@@ -1,4 +1,5 @@
-//! The blocks of a height that this node has a reason to know: proposed, locked, valid, or voted for by more than 2/3.
+//! The blocks of a height that this node has a reason to know: proposed, locked, valid, or voted
+//! for by more than 2/3.
 
 use std::sync::Arc;
 
@@ -48,14 +49,12 @@ impl Candidate {
 }
 
 /// What a part did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PartAdded {
-    /// Nothing: it was here, or no block is waiting for parts.
-    Known,
-    /// It is new.
-    New,
-    /// It is new and was the last one missing.
-    Completed(BlockId),
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PartAdded {
+    /// Whether it was missing anywhere.
+    pub(super) new: bool,
+    /// The blocks of which it was the last part missing.
+    pub(super) completed: Vec<BlockId>,
 }
 
 /// The known blocks of a height. Few at a time, so a list in order of arrival.
@@ -68,37 +67,48 @@ impl Candidates {
     }
 
     /// Starts to collect the parts of a block. False if it was known, or its header is impossible.
+    /// Parts that came for another block with the same parts count.
     pub(super) fn want(&mut self, id: BlockId) -> bool {
         if self.get(id).is_some() {
             return false;
         }
-        let Some(parts) = PartSet::empty(id.parts) else {
+        let same = self.0.iter().find(|c| c.id.parts == id.parts);
+        let parts = same.map(|c| c.parts.clone());
+        let Some(parts) = parts.or_else(|| PartSet::empty(id.parts)) else {
             return false;
         };
-        self.0.push(Candidate {
+        let mut candidate = Candidate {
             id,
             parts,
             block: None,
             verdict: None,
-        });
+        };
+        candidate.complete();
+        self.0.push(candidate);
         true
     }
 
-    /// Gives a part to the block it belongs to.
+    /// Gives a part to every block that travels in it. A faulty proposer can name the parts of an
+    /// honest block under a wrong hash, and peers send a part only once.
     pub(super) fn add_part(&mut self, part: &Arc<Part>) -> Result<PartAdded, PartError> {
-        let mut refused = Ok(PartAdded::Known);
+        let (mut added, mut fits, mut refused) = (PartAdded::default(), false, None);
         for candidate in &mut self.0 {
             match candidate.parts.add(part) {
-                Ok(false) => return Ok(PartAdded::Known),
-                Ok(true) if candidate.parts.is_complete() => {
-                    candidate.complete();
-                    return Ok(PartAdded::Completed(candidate.id));
+                Ok(new) => {
+                    fits = true;
+                    added.new |= new;
+                    if new && candidate.parts.is_complete() {
+                        candidate.complete();
+                        added.completed.push(candidate.id);
+                    }
                 }
-                Ok(true) => return Ok(PartAdded::New),
-                Err(error) => refused = Err(error),
+                Err(error) => refused = Some(error),
             }
         }
-        refused
+        match refused {
+            Some(error) if !fits => Err(error),
+            Some(_) | None => Ok(added),
+        }
     }
 
     /// The block that travels in these parts.

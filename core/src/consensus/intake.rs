@@ -1,4 +1,5 @@
-//! What comes in: proposals, block parts, votes and timeouts. Each is checked, stored, and then the rules are applied.
+//! What comes in: proposals, block parts, votes and timeouts. Each is checked, stored, and then the
+//! rules are applied.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use crate::{
 };
 
 impl Consensus {
-    /// Takes a proposal. Those for other heights, past rounds and rounds after the next are ignored: gossip brings them
-    /// again when it is their time.
+    /// Takes a proposal. Those for other heights, past rounds and rounds after the next are
+    /// ignored: gossip brings them again when it is their time.
     ///
     /// # Errors
     /// If the proposal is not its proposer's, or a second one for its round.
@@ -49,7 +50,8 @@ impl Consensus {
         Ok(())
     }
 
-    /// Takes a part of a block of this height; returns whether it is new. A part is ignored while no block waits for it.
+    /// Takes a part of a block of this height; returns whether it is new. A part is ignored while
+    /// no block waits for it.
     ///
     /// # Errors
     /// If the part fits none of the blocks that wait for parts.
@@ -62,21 +64,15 @@ impl Consensus {
         if height != self.at.height || self.decided {
             return Ok(false);
         }
-        match self.blocks.add_part(part)? {
-            PartAdded::Known => Ok(false),
-            PartAdded::New => Ok(true),
-            PartAdded::Completed(id) => {
-                if self
-                    .proposals
-                    .get(&self.at.round)
-                    .is_some_and(|p| p.block == id)
-                {
-                    cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
-                }
-                self.apply_rules(cx);
-                Ok(true)
-            }
+        let PartAdded { new, completed } = self.blocks.add_part(part)?;
+        let proposed = self.proposals.get(&self.at.round).map(|p| p.block);
+        if let Some(id) = proposed.filter(|id| completed.contains(id)) {
+            cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
         }
+        if !completed.is_empty() {
+            self.apply_rules(cx);
+        }
+        Ok(new)
     }
 
     /// Takes a vote from a peer, or this node's own.
@@ -126,6 +122,10 @@ impl Consensus {
         }
         let added = last_commit.add(cx.verify, &self.chain.chain, vote)?;
         let all = last_commit.has_all();
+        if let Added::Conflict { evidence, .. } = &added {
+            cx.out
+                .push(Action::Notice(Notice::Evidence(evidence.clone())));
+        }
         if added == Added::New {
             self.notice_vote(cx, vote);
             if self.timeouts.skip_commit && all {
@@ -136,8 +136,8 @@ impl Consensus {
         Ok(added)
     }
 
-    /// Takes a peer's claim that more than 2/3 voted for a block, so that conflicting votes for it are counted.
-    /// Returns whether the claim was the peer's first for that set, or the same again.
+    /// Takes a peer's claim that more than 2/3 voted for a block, so that conflicting votes for it
+    /// are counted. Returns whether the claim was the peer's first for that set, or the same again.
     pub fn on_majority_claim(
         &mut self,
         round: Round,

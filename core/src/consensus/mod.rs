@@ -1,12 +1,15 @@
-//! The consensus machine: "The latest gossip on BFT consensus" (arXiv 1807.04938), one height after the other.
+//! The consensus machine: "The latest gossip on BFT consensus" (arXiv 1807.04938), one height after
+//! the other.
 //!
-//! Pure and infallible. It takes proposals, block parts, votes and timeouts, and appends [`Action`]s to a list; `node`
-//! carries them out. It signs nothing, stores nothing and knows no peers' states. `rules` has one small function for each
-//! upon-rule of the paper, named by its line; `docs/PROTOCOL.md` maps rules to functions, tests and oracles.
+//! Pure and infallible. It takes proposals, block parts, votes and timeouts, and appends
+//! [`Action`]s to a list; `node` carries them out. It signs nothing, stores nothing and knows no
+//! peers' states. `rules` has one small function for each upon-rule of the paper, named by its
+//! line; `docs/PROTOCOL.md` maps rules to functions, tests and oracles.
 //!
-//! Two deliberate differences from the paper's text, both of Tendermint: a round's block is recognised by its id in a
-//! polka or commit even if the round's proposal message was lost (more than 1/3 correct validators saw it), and a node
-//! that knows a commit but not the block waits for the block in step `Commit` instead of going on with rounds.
+//! Two deliberate differences from the paper's text, both of Tendermint: a round's block is
+//! recognised by its id in a polka or commit even if the round's proposal message was lost (more
+//! than 1/3 correct validators saw it), and a node that knows a commit but not the block waits for
+//! the block in step `Commit` instead of going on with rounds.
 
 mod blocks;
 mod intake;
@@ -33,7 +36,8 @@ use crate::{
 /// What the machine wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Build (or, with a valid value, take up again), sign and broadcast a proposal for this round (L14 to L19).
+    /// Build (or, with a valid value, take up again), sign and broadcast a proposal for this round
+    /// (L14 to L19).
     Propose {
         /// The height.
         height: Height,
@@ -172,8 +176,8 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    /// A machine about to decide the height after `chain`. `seen` is the commit of the last block, `None` at the start.
-    /// Call [`Consensus::start`] next.
+    /// A machine about to decide the height after `chain`. `seen` is the commit of the last block,
+    /// `None` at the start. Call [`Consensus::start`] next.
     ///
     /// # Panics
     /// If `seen` is not a commit of the chain's last block.
@@ -232,7 +236,8 @@ impl Consensus {
         }
     }
 
-    /// Moves to the next height after its decision has been made durable and applied; `chain` is the state after it.
+    /// Moves to the next height after its decision has been made durable and applied; `chain` is
+    /// the state after it.
     ///
     /// # Panics
     /// If the height is not decided, or `chain` is not the state after it.

@@ -1,8 +1,10 @@
-//! The upon-rules of "The latest gossip on BFT consensus", one function each, named by its first line.
+//! The upon-rules of "The latest gossip on BFT consensus", one function each, named by its first
+//! line.
 //!
-//! A rule returns whether it fired. [`Consensus::apply_rules`] tries them until none does. `id(v)` is a [`BlockId`];
-//! `step = prevote` of the paper is `Prevote` or `PrevoteWait` here, `precommit` is `Precommit` or `PrecommitWait`: the
-//! waiting half begins when the rule that sets the timeout has fired (L34, L47).
+//! A rule returns whether it fired. [`Consensus::apply_rules`] tries them until none does. `id(v)`
+//! is a [`BlockId`]; `step = prevote` of the paper is `Prevote` or `PrevoteWait` here, `precommit`
+//! is `Precommit` or `PrecommitWait`: the waiting half begins when the rule that sets the timeout
+//! has fired (L34, L47).
 
 use std::sync::Arc;
 
@@ -79,7 +81,8 @@ impl Consensus {
         true
     }
 
-    /// L28: an old block proposed again, with a polka of an earlier round `vr`. The polka lifts locks up to `vr`.
+    /// L28: an old block proposed again, with a polka of an earlier round `vr`. The polka lifts
+    /// locks up to `vr`.
     fn l28_prevote_old_proposal(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((id, Some(vr))) = self.complete_proposal() else {
             return false;
@@ -100,7 +103,8 @@ impl Consensus {
         true
     }
 
-    /// The block and proof-of-lock round of this round's proposal, if we still wait for it and it is complete.
+    /// The block and proof-of-lock round of this round's proposal, if we still wait for it and it
+    /// is complete.
     fn complete_proposal(&self) -> Option<(BlockId, Option<Round>)> {
         if self.at.step != Step::Propose {
             return None;
@@ -125,8 +129,8 @@ impl Consensus {
         true
     }
 
-    /// L36: a polka for a block that is here and valid. Lock and precommit it if it comes in time, remember it as valid in
-    /// any case. If the block is not here, ask for it.
+    /// L36: a polka for a block that is here and valid. Lock and precommit it if it comes in time,
+    /// remember it as valid in any case. If the block is not here, ask for it.
     fn l36_lock_or_valid(&mut self, cx: &mut Context<'_>) -> bool {
         let round = self.at.round;
         let polka = self.votes.prevotes(round).and_then(|set| set.majority());
@@ -197,7 +201,8 @@ impl Consensus {
         true
     }
 
-    /// L49: more than 2/3 precommitted a block, in whatever round. Decide it when it is here; until then wait for it.
+    /// L49: more than 2/3 precommitted a block, in whatever round. Decide it when it is here; until
+    /// then wait for it.
     fn l49_decide(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((round, id)) = self.committed() else {
             return false;
@@ -226,11 +231,13 @@ impl Consensus {
         true
     }
 
-    /// The first round with more than 2/3 of precommits for a block.
+    /// The first round with more than 2/3 of precommits for a block; once there was one, always the
+    /// same.
     fn committed(&self) -> Option<(Round, BlockId)> {
         let majority = |votes: &RoundVoteSet| votes.precommits.majority().flatten();
         self.votes
             .rounds()
+            .filter(|(round, _)| self.commit_round.is_none_or(|chosen| chosen == *round))
             .find_map(|(round, votes)| Some((round, majority(votes)?)))
     }
 

@@ -4,7 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::types::{Hrs, Round, Span, Time};
 
-/// How long the steps of a round wait. Each wait grows with the round, so that it exceeds any network delay at last.
+/// How long the steps of a round wait. Each wait grows with the round, so that it exceeds any
+/// network delay at last.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Timeouts {
     /// For a proposal in round 0.
@@ -64,7 +65,8 @@ impl Timeouts {
     }
 }
 
-/// One pending timer. A newer wish replaces it only if its height, round and step are later (`TimeoutTicker`).
+/// One pending timer. A newer wish replaces it only if its height, round and step are later
+/// (`TimeoutTicker`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ticker {
     last: Option<Hrs>,
@@ -72,7 +74,8 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// Wishes for a timeout of `hrs` at `at`. Returns the new time to wake, `None` if an equal or later wish was made.
+    /// Wishes for a timeout of `hrs` at `at`. Returns the new time to wake, `None` if an equal or
+    /// later wish was made.
     pub fn schedule(&mut self, hrs: Hrs, at: Time) -> Option<Time> {
         if self.last.is_some_and(|last| hrs <= last) {
             return None;

@@ -32,7 +32,8 @@ pub enum CommitError {
         /// Validators in the set.
         expected: usize,
     },
-    /// A signature does not verify. All are checked, also beyond 2/3, so that nodes cannot differ in what they accept.
+    /// A signature does not verify. All are checked, also beyond 2/3, so that nodes cannot differ
+    /// in what they accept.
     #[error("signature {0} is invalid")]
     Signature(usize),
     /// Not more than 2/3 of the power precommitted the block.
@@ -45,7 +46,8 @@ pub enum CommitError {
     },
 }
 
-/// Checks that `commit` proves the decision of `block` at `height` by more than 2/3 of `validators`.
+/// Checks that `commit` proves the decision of `block` at `height` by more than 2/3 of
+/// `validators`.
 ///
 /// # Errors
 /// The first reason why it does not; see [`CommitError`].
@@ -114,7 +116,8 @@ mod tests {
         }
     }
 
-    /// A commit in which validator `i` did what `entry(i)` says: vote for the block, for nil, or nothing.
+    /// A commit in which validator `i` did what `entry(i)` says: vote for the block, for nil, or
+    /// nothing.
     fn commit(powers: &[u64], entry: impl Fn(usize) -> Option<bool>) -> (ValidatorSet, Commit) {
         let chain = ChainId::default();
         let keys: Vec<_> = (0u8..)
@@ -183,7 +186,8 @@ mod tests {
         );
     }
 
-    /// "False witness" (Tendermint v0.33.6): checking stopped after 2/3, so a bad signature could hide behind them.
+    /// "False witness" (Tendermint v0.33.6): checking stopped after 2/3, so a bad signature could
+    /// hide behind them.
     #[test]
     fn a_bad_signature_after_the_quorum_is_found() {
         let (set, good) = commit(&[1, 1, 1, 1], |_| Some(true));

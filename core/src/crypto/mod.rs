@@ -1,8 +1,9 @@
 //! Keys, signatures and the verification of commits.
 //!
-//! There is one acceptance rule for signatures in the whole engine: Ed25519 with `verify_strict`, one at a time. Batch
-//! verification accepts other inputs than single verification, and nodes must not disagree about validity. Hosts may
-//! put their own [`Verify`] in its place, for instance one that remembers verdicts; it must be a pure function.
+//! There is one acceptance rule for signatures in the whole engine: Ed25519 with `verify_strict`,
+//! one at a time. Batch verification accepts other inputs than single verification, and nodes must
+//! not disagree about validity. Hosts may put their own [`Verify`] in its place, for instance one
+//! that remembers verdicts; it must be a pure function.
 
 mod commit;
 mod ed25519;

@@ -1,12 +1,14 @@
 //! The gossip machine: what each peer has, what it lacks, and when to say so.
 //!
-//! A node's own messages go to every peer at once ([`Gossip::push`]). Everything else is repair: a node that waits
-//! announces where it stands and which votes it has, and peers answer with what it lacks. Announcements are hints about
-//! state, so they are gathered for one interval and sent as one frame; while nothing changes the interval doubles up to
-//! a limit. An answer is repeated only after a while, and of several peers that could answer only a few do at first
+//! A node's own messages go to every peer at once ([`Gossip::push`]). Everything else is repair: a
+//! node that waits announces where it stands and which votes it has, and peers answer with what it
+//! lacks. Announcements are hints about state, so they are gathered for one interval and sent as
+//! one frame; while nothing changes the interval doubles up to a limit. An answer is repeated only
+//! after a while, and of several peers that could answer only a few do at first
 //! ([`Config::answers`]), so repair costs little and still reaches everybody.
 //!
-//! The machine reads the node through [`View`] and knows neither the consensus machine nor the ledger.
+//! The machine reads the node through [`View`] and knows neither the consensus machine nor the
+//! ledger.
 
 mod peer;
 mod serve;
@@ -64,7 +66,8 @@ pub enum Out {
     },
     /// Wake the machine at this local time; replaces an earlier wish.
     Wake(Time),
-    /// A peer needs this block: fetch it, so that [`View::stored`] knows it, and call [`Gossip::on_loaded`].
+    /// A peer needs this block: fetch it, so that [`View::stored`] knows it, and call
+    /// [`Gossip::on_loaded`].
     Load(Height),
 }
 
@@ -77,7 +80,8 @@ struct Hints {
     block: Option<(BlockId, bool)>,
 }
 
-/// Votes this node has had for a while: worth forwarding, since who lacks them has not got them otherwise.
+/// Votes this node has had for a while: worth forwarding, since who lacks them has not got them
+/// otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Settled {
     since: Time,
@@ -122,7 +126,8 @@ impl Gossip {
         self.peers.get(&peer)
     }
 
-    /// A connection is up, perhaps again: nothing is known of what the peer has. Tells it where this node stands.
+    /// A connection is up, perhaps again: nothing is known of what the peer has. Tells it where
+    /// this node stands.
     pub fn add_peer(&mut self, peer: PeerId, view: &impl View, out: &mut Vec<Out>) {
         self.peers.insert(peer, PeerState::default());
         out.push(Out::Send {
@@ -207,7 +212,8 @@ impl Gossip {
     /// A peer's frame: learns what it says about the peer, and answers what the peer asks or lacks.
     ///
     /// # Errors
-    /// What in the frame contradicts what the peer said before; the rest of the frame has been taken.
+    /// What in the frame contradicts what the peer said before; the rest of the frame has been
+    /// taken.
     pub fn receive(
         &mut self,
         now: Time,
@@ -305,7 +311,9 @@ impl Gossip {
             ..
         } = view.at();
         let mut messages = vec![step_message(view)];
-        if let Some((block, is_commit)) = hints.block
+        // What is missing is asked for with every announcement, also by a node that has forgotten
+        // its hints in a crash.
+        if let Some((block, is_commit)) = view.wanted_block().or(hints.block)
             && let Some(parts) = view.parts(block)
         {
             let (have, parts) = (parts.have().clone(), parts.header());
@@ -317,10 +325,6 @@ impl Gossip {
                 is_commit,
             };
             messages.push(valid);
-            if !is_complete(view, block) {
-                // Still missing: ask again with every announcement.
-                self.hints.block = Some((block, is_commit));
-            }
         }
         for ((round, kind), bits) in hints.votes {
             let has = |index| Message::HasVote {
@@ -350,12 +354,6 @@ impl Gossip {
         self.settled.older = newer;
         self.settled.since = now;
     }
-}
-
-/// Whether all parts of a block are here.
-fn is_complete(view: &impl View, block: BlockId) -> bool {
-    view.parts(block)
-        .is_some_and(crate::types::PartSet::is_complete)
 }
 
 fn step_message(view: &impl View) -> Message {

@@ -1,4 +1,5 @@
-//! What is known of a peer: Tendermint's `PeerRoundState` with its apply rules, and what was sent to it lately.
+//! What is known of a peer: Tendermint's `PeerRoundState` with its apply rules, and what was sent
+//! to it lately.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -34,7 +35,8 @@ pub enum PeerError {
     ConflictingClaim,
 }
 
-/// What a peer told us of its round, and what we know it has. "Unknown" is `None`, never a magic number.
+/// What a peer told us of its round, and what we know it has. "Unknown" is `None`, never a magic
+/// number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerRoundState {
     /// Its height.
@@ -76,7 +78,8 @@ pub struct PeerState {
     sent: Sent,
 }
 
-/// What was handed to the link lately. Not a proof that it arrived: it only keeps us from repeating ourselves.
+/// What was handed to the link lately. Not a proof that it arrived: it only keeps us from repeating
+/// ourselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sent {
     since: Time,
@@ -254,7 +257,8 @@ impl PeerState {
         new
     }
 
-    /// Prepares to send a commit of the peer's height, decided in `round` by `validators` validators.
+    /// Prepares to send a commit of the peer's height, decided in `round` by `validators`
+    /// validators.
     pub(super) fn ensure_catchup_commit(&mut self, round: Round, validators: usize) {
         let state = &mut self.round_state;
         if state.catchup_commit_round == Some(round) {

@@ -1,5 +1,5 @@
-//! Answers a peer with what it lacks: Tendermint's data gossip, vote gossip and majority query, as one function of what
-//! the peer said last.
+//! Answers a peer with what it lacks: Tendermint's data gossip, vote gossip and majority query, as
+//! one function of what the peer said last.
 
 use crate::{
     codec::Frame,
@@ -17,7 +17,8 @@ pub trait View {
     fn at(&self) -> Hrs;
     /// The round that committed the height before; `None` at the first height.
     fn last_commit_round(&self) -> Option<Round>;
-    /// Number of validators of a height, 0 if not known. Only used for the current height and its neighbours.
+    /// Number of validators of a height, 0 if not known. Only used for the current height and its
+    /// neighbours.
     fn validators(&self, height: Height) -> usize;
     /// This node's place among the validators.
     fn own_index(&self) -> Option<ValidatorIndex>;
@@ -43,6 +44,9 @@ pub trait View {
     fn parts(&self, block: BlockId) -> Option<&PartSet>;
     /// The block of the current height that travels in these parts, as far as it is here.
     fn block_of(&self, parts: PartSetHeader) -> Option<(BlockId, &PartSet)>;
+    /// A block that more than 2/3 voted for and whose parts are not all here, and whether the votes
+    /// are precommits.
+    fn wanted_block(&self) -> Option<(BlockId, bool)>;
     /// The round whose precommits decide the current height.
     fn commit_round(&self) -> Option<Round>;
     /// A decided block, if it is in memory: its parts and its commit.
@@ -132,7 +136,8 @@ impl Gossip {
         }
     }
 
-    /// Says what more than 2/3 voted for, so that the peer counts those votes even where it saw conflicting ones first.
+    /// Says what more than 2/3 voted for, so that the peer counts those votes even where it saw
+    /// conflicting ones first.
     fn claim(
         &self,
         (height, round, kind): (Height, Round, VoteKind),
@@ -185,8 +190,8 @@ impl Gossip {
         }
     }
 
-    /// Whether this node is among those that answer: a few of the peers at the first announcement, twice as many at the
-    /// second, and so on.
+    /// Whether this node is among those that answer: a few of the peers at the first announcement,
+    /// twice as many at the second, and so on.
     fn answers_this_time(&mut self, announced: u32) -> bool {
         let peers = u64::try_from(self.peers.len().max(1)).unwrap_or(u64::MAX);
         let wanted = u64::from(self.config.answers) << announced.min(16);
@@ -255,7 +260,8 @@ impl Gossip {
         }
     }
 
-    /// A peer on an older height: the commit of that height, then the block's parts when it asks for them.
+    /// A peer on an older height: the commit of that height, then the block's parts when it asks
+    /// for them.
     fn catch_up(
         &mut self,
         height: Height,
@@ -274,7 +280,10 @@ impl Gossip {
         peer.ensure_catchup_commit(commit.round, commit.signatures.len());
         let have = present(commit);
         let lacking = peer.lacks(slot, &have);
-        if lacking.count() > 0 && peer.note_claim(slot) {
+        // A peer that stands still may hold other votes of the same validators: its answer tells
+        // which it needs.
+        let stuck = peer.round_state().announced > 0;
+        if (stuck || lacking.count() > 0) && peer.note_claim(slot) {
             let (round, kind, block) = (commit.round, VoteKind::Precommit, Some(commit.block));
             messages.push(Message::VoteSetMaj23 {
                 height,
@@ -327,8 +336,8 @@ fn send_parts(
     peer.note_sent_parts(block.parts, &lacking);
 }
 
-/// Packs messages into frames, one channel each, in an order that the receiver can use: claims before votes, proposals
-/// before parts.
+/// Packs messages into frames, one channel each, in an order that the receiver can use: claims
+/// before votes, proposals before parts.
 fn send_all(to: PeerId, messages: Vec<Message>, out: &mut Vec<Out>) {
     let channels = [
         Channel::State,

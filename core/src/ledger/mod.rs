@@ -1,7 +1,9 @@
-//! The chain as it is stored: decided blocks with the commits seen for them, and the state after the last one.
+//! The chain as it is stored: decided blocks with the commits seen for them, and the state after
+//! the last one.
 //!
-//! One file per block, `blocks/<height in 16 hex digits>`, and the file `state`; each is replaced atomically and
-//! guarded by a CRC-32C. Block `h` is stored before it is applied; the state says how far the chain has been applied.
+//! One file per block, `blocks/<height in 16 hex digits>`, and the file `state`; each is replaced
+//! atomically and guarded by a CRC-32C. Block `h` is stored before it is applied; the state says
+//! how far the chain has been applied.
 
 mod state;
 

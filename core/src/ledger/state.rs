@@ -122,8 +122,8 @@ impl State {
         }
     }
 
-    /// `valid(v)` of the paper: whether `block` may follow the last one. Depends on nothing but this state, so all
-    /// correct nodes agree.
+    /// `valid(v)` of the paper: whether `block` may follow the last one. Depends on nothing but
+    /// this state, so all correct nodes agree.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -183,8 +183,8 @@ impl State {
         (self.apply_executed(&app, id, block), app)
     }
 
-    /// The state after `block`, which `app` has executed already. Changes of the validator set take effect at the next
-    /// height; impossible ones are ignored as a whole, by everybody alike.
+    /// The state after `block`, which `app` has executed already. Changes of the validator set take
+    /// effect at the next height; impossible ones are ignored as a whole, by everybody alike.
     ///
     /// # Panics
     /// If the block is not of the next height.

@@ -71,7 +71,8 @@ fn a_block_built_on_the_chain_is_valid_and_time_grows_even_under_a_slow_clock() 
 #[test]
 fn every_header_field_that_does_not_follow_makes_the_block_invalid() {
     let (state, good, _) = two_blocks();
-    let spoil: [(&str, fn(&mut Block)); 7] = [
+    type Spoil = fn(&mut Block);
+    let spoil: [(&str, Spoil); 7] = [
         ("chain", |b| b.header.chain = ChainId::default()),
         ("height", |b| b.header.height = Height(3)),
         ("last_block", |b| b.header.last_block = None),

@@ -1,4 +1,5 @@
-//! The node's doors: what goes in and what comes out. This is the engine's public interface for hosts.
+//! The node's doors: what goes in and what comes out. This is the engine's public interface for
+//! hosts.
 
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ pub enum Timer {
 /// What a host tells a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A connection to a peer is up. Also after it was broken: nothing is assumed about what the peer remembers.
+    /// A connection to a peer is up. Also after it was broken: nothing is assumed about what the
+    /// peer remembers.
     Connected(PeerId),
     /// A connection is down.
     Disconnected(PeerId),
@@ -79,8 +81,8 @@ pub enum Output {
     },
     /// Write the sign state ([`crate::node::Store::write_sign_state`]). Not durable by itself.
     SaveSignState(Box<SignState>),
-    /// Make the log up to this record, and the sign state, durable ([`crate::node::Store::sync`]); then answer
-    /// [`Input::Durable`].
+    /// Make the log up to this record, and the sign state, durable ([`crate::node::Store::sync`]);
+    /// then answer [`Input::Durable`].
     Sync(Lsn),
     /// Carry out a decision ([`crate::node::Store::commit`]); then answer [`Input::Committed`].
     Commit {

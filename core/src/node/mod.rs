@@ -1,11 +1,13 @@
 //! A node: joins the rooms, routes between them, and owns the durability barrier.
 //!
-//! The host calls [`Node::step`] with one [`Input`] at a time and carries out the [`Output`]s in order, those about the
-//! disk through a [`Store`]. What a node signs is written to the log, and to the sign state, before anybody sees it:
-//! own messages wait in the node until the host reports their record durable ([`Input::Durable`]), and only then are
-//! counted by the node itself and sent. A decision is announced only after block, log, application and state are durable
+//! The host calls [`Node::step`] with one [`Input`] at a time and carries out the [`Output`]s in
+//! order, those about the disk through a [`Store`]. What a node signs is written to the log, and to
+//! the sign state, before anybody sees it: own messages wait in the node until the host reports
+//! their record durable ([`Input::Durable`]), and only then are counted by the node itself and
+//! sent. A decision is announced only after block, log, application and state are durable
 //! ([`Input::Committed`]).
 
+mod commit;
 mod input;
 mod own;
 mod pool;
@@ -205,8 +207,9 @@ impl Node {
         }
     }
 
-    /// Gives a message to the consensus machine and logs it if it had an effect. The record comes before the records of
-    /// everything it caused, so a replay sees inputs in the order in which they were handled.
+    /// Gives a message to the consensus machine and logs it if it had an effect. The record comes
+    /// before the records of everything it caused, so a replay sees inputs in the order in which
+    /// they were handled.
     fn deliver(
         &mut self,
         now: Time,
@@ -237,7 +240,8 @@ impl Node {
         self.carry_out(now, out);
     }
 
-    /// Logs that round 0 began without its timeout (all precommits were there). A replay may not see all of them.
+    /// Logs that round 0 began without its timeout (all precommits were there). A replay may not
+    /// see all of them.
     fn log_start(&mut self, now: Time, before: Hrs, out: &mut Vec<Output>) {
         let at = self.consensus.at();
         let began = at.step > Step::NewHeight && at.round == Round::ZERO;
@@ -323,81 +327,6 @@ impl Node {
         self.flush_gossip(out);
     }
 
-    /// The next height begins: the decision is durable everywhere it must be.
-    fn on_committed(&mut self, now: Time, height: Height, out: &mut Vec<Output>) {
-        let Some(Committing {
-            decision,
-            state,
-            app,
-        }) = self.committing.take()
-        else {
-            return;
-        };
-        assert_eq!(height, state.height, "commits become durable in order");
-        let validators = Arc::clone(self.consensus.validators());
-        let (parts, commit) = (decision.parts.clone(), decision.commit.clone());
-        self.cache.insert(
-            height,
-            Decided {
-                parts,
-                commit,
-                validators,
-            },
-        );
-        while self.cache.len() > CACHE {
-            self.cache.pop_first();
-        }
-        self.pool.remove(&decision.block.txs);
-        self.app = app;
-        out.push(Output::Decided {
-            height,
-            app_hash: state.app_hash,
-            decision,
-        });
-        let cx = &mut Context {
-            now,
-            verify: &*self.keys.verify,
-            out: &mut self.actions,
-        };
-        let before = Hrs {
-            height,
-            round: Round::ZERO,
-            step: Step::NewHeight,
-        };
-        self.consensus.advance(cx, state);
-        self.log_start(now, before, out);
-        self.carry_out(now, out);
-        for (peer, messages) in std::mem::take(&mut self.stash) {
-            for message in messages {
-                self.on_message(now, peer, &message, out);
-            }
-        }
-    }
-
-    fn on_loaded(
-        &mut self,
-        now: Time,
-        height: Height,
-        block: Option<Box<Decided>>,
-        out: &mut Vec<Output>,
-    ) {
-        self.loading.remove(&height);
-        if let Some(block) = block {
-            self.cache.insert(height, *block);
-            if self.cache.len() > CACHE {
-                // The newest is needed most; of the others the oldest peers' turn has passed.
-                let oldest = self.cache.keys().copied().find(|h| *h != height);
-                oldest.map(|h| self.cache.remove(&h));
-            }
-        }
-        let view = NodeView {
-            consensus: &self.consensus,
-            cache: &self.cache,
-        };
-        self.gossip.on_loaded(now, height, &view, &mut self.outs);
-        self.flush_gossip(out);
-    }
-
     /// Carries out what the consensus machine wants, in order, until it wants nothing more.
     fn carry_out(&mut self, now: Time, out: &mut Vec<Output>) {
         let actions = std::mem::take(&mut self.actions);
@@ -421,26 +350,6 @@ impl Node {
             "signing and committing cause no consensus actions"
         );
         self.flush_gossip(out);
-    }
-
-    fn commit(&mut self, decision: Arc<Decision>, out: &mut Vec<Output>) {
-        assert!(
-            self.committing.is_none(),
-            "one height is committed at a time"
-        );
-        let chain = self.consensus.chain();
-        let (state, app) = chain.apply(&self.app, decision.id, &decision.block);
-        out.push(Output::Commit {
-            decision: Arc::clone(&decision),
-            validators: Arc::clone(self.consensus.validators()),
-            state: Box::new(state.clone()),
-            app: Box::new(app.clone()),
-        });
-        self.committing = Some(Committing {
-            decision,
-            state,
-            app,
-        });
     }
 
     fn on_notice(&mut self, now: Time, notice: Notice, out: &mut Vec<Output>) {

@@ -1,4 +1,5 @@
-//! What this node signs, and the barrier it waits behind: log record and sign state first, the world afterwards.
+//! What this node signs, and the barrier it waits behind: log record and sign state first, the
+//! world afterwards.
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub(super) struct Unreleased {
 }
 
 impl Node {
-    /// Signs what the consensus machine asks for, unless the sign state refuses. While a log is replayed nothing is
-    /// signed: what was signed stands in the log.
+    /// Signs what the consensus machine asks for, unless the sign state refuses. While a log is
+    /// replayed nothing is signed: what was signed stands in the log.
     pub(super) fn sign(&mut self, now: Time, action: Action, out: &mut Vec<Output>) {
         let slot = slot_of(&action);
         if self.replaying {
@@ -107,7 +108,8 @@ impl Node {
         Some(block.cut())
     }
 
-    /// `None` if the sign state refuses: then something else was signed before, and stays the only thing.
+    /// `None` if the sign state refuses: then something else was signed before, and stays the only
+    /// thing.
     fn vote(
         &mut self,
         kind: VoteKind,
@@ -149,7 +151,8 @@ impl Node {
         }
     }
 
-    /// Sends own messages and counts them. The order matters: counting may lead to the next message.
+    /// Sends own messages and counts them. The order matters: counting may lead to the next
+    /// message.
     pub(super) fn release(&mut self, now: Time, messages: &[Message], out: &mut Vec<Output>) {
         if !self.replaying {
             self.gossip.push(now, messages, &mut self.outs);
@@ -163,7 +166,8 @@ impl Node {
         }
     }
 
-    /// After a replay: signs what the log shows should have been signed but was not before the crash.
+    /// After a replay: signs what the log shows should have been signed but was not before the
+    /// crash.
     pub(super) fn sign_rest(&mut self, now: Time, out: &mut Vec<Output>) {
         let at = self.consensus.at();
         for (slot, action) in std::mem::take(&mut self.unsigned) {

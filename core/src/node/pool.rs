@@ -26,7 +26,8 @@ pub enum PoolError {
     Invalid(#[from] crate::app::TxError),
 }
 
-/// Waiting transactions in order of arrival. Not durable: a client repeats what it does not find on the chain.
+/// Waiting transactions in order of arrival. Not durable: a client repeats what it does not find on
+/// the chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pool {
     waiting: Vec<Tx>,

@@ -32,7 +32,8 @@ pub enum Record {
     } = 1,
     /// A timeout.
     Timeout(Hrs) = 2,
-    /// Messages this node signed. They are seen by nobody, not even the node itself, before this is durable.
+    /// Messages this node signed. They are seen by nobody, not even the node itself, before this is
+    /// durable.
     Own {
         /// A proposal with its parts, or a vote.
         messages: Vec<Message>,

@@ -1,4 +1,5 @@
-//! A node from what its disk holds: the chain, the application, the sign state, and the log of the unfinished height.
+//! A node from what its disk holds: the chain, the application, the sign state, and the log of the
+//! unfinished height.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -39,8 +40,9 @@ pub struct Recovered {
 impl Node {
     /// A node that goes on where its disk ends. Outputs that resume the work are appended to `out`.
     ///
-    /// The log is replayed with nothing signed and nothing sent: what was signed stands in it. What the log shows should
-    /// have been signed, but was not before the crash, is signed afterwards, if the sign state agrees.
+    /// The log is replayed with nothing signed and nothing sent: what was signed stands in it. What
+    /// the log shows should have been signed, but was not before the crash, is signed afterwards,
+    /// if the sign state agrees.
     #[must_use]
     pub fn recover(
         config: &Config,

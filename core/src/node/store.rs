@@ -1,11 +1,11 @@
 //! Carries out a node's durable outputs on a storage, and finds everything again at start.
 //!
-//! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a real host. Below one
-//! directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
+//! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a
+//! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
 //!
-//! At a commit the order is: block stored, end of height in the log, application stored, state stored; each durable before
-//! the next. So after a crash the stored heights satisfy `state <= app <= blocks <= state + 1`, and what is missing is
-//! executed again from the stored block.
+//! At a commit the order is: block stored, end of height in the log, application stored, state
+//! stored; each durable before the next. So after a crash the stored heights satisfy `state <= app
+//! <= blocks <= state + 1`, and what is missing is executed again from the stored block.
 
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub struct StoreConfig {
     pub wal: Options,
 }
 
-/// Why a durable output could not be carried out. The node must stop: what is on the disk is unknown.
+/// Why a durable output could not be carried out. The node must stop: what is on the disk is
+/// unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The storage failed.
@@ -62,8 +63,8 @@ pub enum StartError {
         /// The state's height.
         state: Height,
     },
-    /// The state is gone, but blocks or signatures show that the node has been at work. Beginning anew would forget
-    /// what was signed.
+    /// The state is gone, but blocks or signatures show that the node has been at work. Beginning
+    /// anew would forget what was signed.
     #[error("the state is missing from a directory that was in use: restore it")]
     StateLost,
     /// The disk belongs to another chain.
@@ -113,8 +114,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the data directory `dir`, making it if it is not there or was never finished, brings application and state
-    /// up to the last stored block, and reads the log of the unfinished height.
+    /// Opens the data directory `dir`, making it if it is not there or was never finished, brings
+    /// application and state up to the last stored block, and reads the log of the unfinished
+    /// height.
     ///
     /// # Errors
     /// Why the node must not start; see [`StartError`].
@@ -130,7 +132,8 @@ impl Store {
             Ok(_) => ledger.load_state(storage)?,
             Err(error) => return Err(error.into()),
         };
-        // The state is written last: without it the directory was never complete and nobody has seen anything signed.
+        // The state is written last: without it the directory was never complete and nobody has
+        // seen anything signed.
         let state = match state {
             Some(state) => state,
             None if was_used(storage, dir, &ledger) => return Err(StartError::StateLost),
@@ -219,7 +222,8 @@ impl Store {
         Ok(self.log.sync(storage)?)
     }
 
-    /// Carries out a commit: block, end of height, application, state, each durable before the next.
+    /// Carries out a commit: block, end of height, application, state, each durable before the
+    /// next.
     ///
     /// # Errors
     /// What the storage says; the store must not be used again.
@@ -274,7 +278,8 @@ fn was_used(storage: &mut dyn Storage, dir: &str, ledger: &Ledger) -> bool {
             .is_ok_and(|height| height > Height::ZERO)
 }
 
-/// Makes a data directory. The state is written last, so that a half-made directory is recognised and made anew.
+/// Makes a data directory. The state is written last, so that a half-made directory is recognised
+/// and made anew.
 fn create(
     storage: &mut dyn Storage,
     dir: &str,
@@ -387,7 +392,8 @@ fn open_log(
     if behind.term == height.0 {
         return Ok((log, behind, replayed.entries));
     }
-    // The block was stored, but its end of height was not: what the log holds behind `behind` is decided.
+    // The block was stored, but its end of height was not: what the log holds behind `behind` is
+    // decided.
     let ended = end_height(storage, &mut log, height)?;
     Ok((log, ended, Vec::new()))
 }

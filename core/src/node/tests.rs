@@ -1,4 +1,5 @@
-//! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the barrier.
+//! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
+//! barrier.
 
 use std::collections::VecDeque;
 
@@ -130,7 +131,8 @@ impl Net {
         self.mail.extend(mail);
     }
 
-    /// Delivers all mail, then the next timer; until every node outside the cut has decided `height`.
+    /// Delivers all mail, then the next timer; until every node outside the cut has decided
+    /// `height`.
     fn run_to(&mut self, height: u64) {
         for _ in 0..200_000 {
             let behind = |(id, host): (usize, &Host)| {
@@ -172,10 +174,8 @@ impl Host {
             match output {
                 Output::Send { to, frame } => {
                     let contents = frame.contents().unwrap();
-                    let own = |m: &Message| match m {
-                        Message::Vote(v) => Some(v.index) == self.node.consensus().index(),
-                        _ => false,
-                    };
+                    let index = self.node.consensus().index();
+                    let own = |m: &Message| matches!(m, Message::Vote(v) if Some(v.index) == index);
                     if contents.messages.iter().any(own) {
                         self.trail.push("send");
                     }

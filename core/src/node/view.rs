@@ -98,6 +98,17 @@ impl View for NodeView<'_> {
             .map(|c| (c.id(), c.parts()))
     }
 
+    fn wanted_block(&self) -> Option<(BlockId, bool)> {
+        let majority = |round, kind| self.majority(round, kind).flatten();
+        let committed = self
+            .commit_round()
+            .and_then(|r| majority(r, VoteKind::Precommit));
+        let polka = || majority(self.at().round, VoteKind::Prevote).map(|id| (id, false));
+        let (id, is_commit) = committed.map(|id| (id, true)).or_else(polka)?;
+        let missing = self.parts(id).is_some_and(|parts| !parts.is_complete());
+        missing.then_some((id, is_commit))
+    }
+
     fn commit_round(&self) -> Option<Round> {
         self.consensus.commit_round()
     }

@@ -1,8 +1,9 @@
 //! Sign state: why a validator never signs two different things for one height, round and step.
 //!
-//! [`SignState`] remembers the last thing signed. It is written to its own file, beside the log, and both are durable
-//! before a signature leaves the node: two places must be lost before a validator can equivocate. The file has two slots
-//! of one sector each, written in turn, so that a torn write can only damage the slot being replaced.
+//! [`SignState`] remembers the last thing signed. It is written to its own file, beside the log,
+//! and both are durable before a signature leaves the node: two places must be lost before a
+//! validator can equivocate. The file has two slots of one sector each, written in turn, so that a
+//! torn write can only damage the slot being replaced.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -16,7 +17,8 @@ const FILE: &str = "sign_state";
 const SLOT_BYTES: usize = 512;
 const SLOT_HEAD: usize = 6;
 
-/// What is signed in a round, in the order in which it is signed (Tendermint's `stepPropose` to `stepPrecommit`).
+/// What is signed in a round, in the order in which it is signed (Tendermint's `stepPropose` to
+/// `stepPrecommit`).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
 )]

@@ -43,7 +43,8 @@ pub struct MemoryStorage {
 }
 
 impl MemoryStorage {
-    /// The machine stops and starts again: handles and locks are gone, content stays, for it was durable at once.
+    /// The machine stops and starts again: handles and locks are gone, content stays, for it was
+    /// durable at once.
     pub fn restart(&mut self) {
         self.handles.clear();
         self.contents

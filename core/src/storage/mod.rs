@@ -1,10 +1,12 @@
 //! Files and directories with explicit durability: the only door from the engine to a disk.
 //!
-//! Nothing is durable before `sync` (a file's bytes and length) or `sync_dir` (the names in a directory) has returned
-//! `Ok`. Implementations: [`RealStorage`] (real files, for tools and tests), [`MemoryStorage`] (plain, without
-//! faults) and the simulator's disk, which forgets, tears and damages what was not synced.
+//! Nothing is durable before `sync` (a file's bytes and length) or `sync_dir` (the names in a
+//! directory) has returned `Ok`. Implementations: [`RealStorage`] (real files, for tools and
+//! tests), [`MemoryStorage`] (plain, without faults) and the simulator's disk, which forgets, tears
+//! and damages what was not synced.
 //!
-//! Paths are relative, with `/` between parts. Calls take `&mut self`, so a disk can count and interrupt them.
+//! Paths are relative, with `/` between parts. Calls take `&mut self`, so a disk can count and
+//! interrupt them.
 
 mod memory;
 mod real;
@@ -82,7 +84,8 @@ pub trait Storage {
     fn create(&mut self, path: &str) -> Result<FileId, StorageError>;
     /// Opens an existing file. `NotFound` if it does not exist.
     fn open(&mut self, path: &str, access: Access) -> Result<FileId, StorageError>;
-    /// Takes the exclusive lock of an open file until it is closed. `Locked` if another handle has it.
+    /// Takes the exclusive lock of an open file until it is closed. `Locked` if another handle has
+    /// it.
     fn lock(&mut self, file: FileId) -> Result<(), StorageError>;
     /// Closes a file and releases its lock. Nothing is synced by this.
     fn close(&mut self, file: FileId) -> Result<(), StorageError>;
@@ -90,18 +93,21 @@ pub trait Storage {
     fn len(&mut self, file: FileId) -> Result<u64, StorageError>;
     /// Cuts the file or extends it with zeros.
     fn set_len(&mut self, file: FileId, len: u64) -> Result<(), StorageError>;
-    /// Reads up to `buffer.len()` bytes; 0 at the end of the file. Fewer bytes than asked for may come at any time.
+    /// Reads up to `buffer.len()` bytes; 0 at the end of the file. Fewer bytes than asked for may
+    /// come at any time.
     fn read_at(
         &mut self,
         file: FileId,
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<usize, StorageError>;
-    /// Writes up to `data.len()` bytes, extending the file where needed, and says how many were taken.
+    /// Writes up to `data.len()` bytes, extending the file where needed, and says how many were
+    /// taken.
     fn write_at(&mut self, file: FileId, offset: u64, data: &[u8]) -> Result<usize, StorageError>;
     /// Makes the file's bytes and length durable.
     fn sync(&mut self, file: FileId) -> Result<(), StorageError>;
-    /// Gives a file or directory a new name, replacing a file of that name. Open handles stay valid.
+    /// Gives a file or directory a new name, replacing a file of that name. Open handles stay
+    /// valid.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError>;
     /// Removes a file.
     fn remove(&mut self, path: &str) -> Result<(), StorageError>;
@@ -183,8 +189,8 @@ pub fn read_file(storage: &mut dyn Storage, path: &str) -> Result<Vec<u8>, Stora
     result
 }
 
-/// Replaces `dir/name` by `bytes` so that a crash leaves the old content or the new, never a mixture:
-/// write a temporary file, sync it, rename it, sync the directory.
+/// Replaces `dir/name` by `bytes` so that a crash leaves the old content or the new, never a
+/// mixture: write a temporary file, sync it, rename it, sync the directory.
 ///
 /// # Errors
 /// What the storage says; the old content is then still in place or already replaced.

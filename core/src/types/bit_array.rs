@@ -10,7 +10,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 /// The longest bit array that is accepted from anywhere (CometBFT `MaxVotesCount`).
 pub const MAX_BITS: usize = 10_000;
 
-/// Bits with a fixed length. Bits beyond the length are always zero, so equal sets have equal bytes.
+/// Bits with a fixed length. Bits beyond the length are always zero, so equal sets have equal
+/// bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct BitArray {
     len: usize,

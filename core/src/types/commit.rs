@@ -61,7 +61,8 @@ impl Commit {
         })
     }
 
-    /// The bytes signed by the precommits for the block (`Some`) or for nil (`None`) in this commit.
+    /// The bytes signed by the precommits for the block (`Some`) or for nil (`None`) in this
+    /// commit.
     #[must_use]
     pub fn sign_bytes(&self, chain: &ChainId, block: Option<BlockId>) -> Vec<u8> {
         let kind = VoteKind::Precommit;

@@ -14,7 +14,8 @@ pub struct DuplicateVote {
 }
 
 impl DuplicateVote {
-    /// Whether the two votes contradict each other. Signatures are checked by who receives the evidence.
+    /// Whether the two votes contradict each other. Signatures are checked by who receives the
+    /// evidence.
     #[must_use]
     pub fn contradicts(&self) -> bool {
         let slot = |v: &Vote| -> (VoteKind, _, _, _, _) {

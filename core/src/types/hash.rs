@@ -14,7 +14,9 @@ fn short(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 macro_rules! bytes_type {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+        )]
         pub struct $name(pub [u8; $len]);
 
         impl fmt::Debug for $name {

@@ -164,7 +164,8 @@ pub fn compare_hrs(a: Hrs, b: Hrs) -> std::cmp::Ordering {
     a.cmp(&b)
 }
 
-/// A point in time in nanoseconds. Each node has its own clock; the engine only compares its own times.
+/// A point in time in nanoseconds. Each node has its own clock; the engine only compares its own
+/// times.
 #[derive(
     Debug,
     Clone,
@@ -243,7 +244,8 @@ impl Time {
     }
 }
 
-/// The position of a record in a node's log. A record is durable once the host says so for its `Lsn` or a later one.
+/// The position of a record in a node's log. A record is durable once the host says so for its
+/// `Lsn` or a later one.
 #[derive(
     Debug,
     Clone,
@@ -259,7 +261,8 @@ impl Time {
 )]
 pub struct Lsn(pub u64);
 
-/// A connection to another node. The number is the host's; the engine never derives meaning from it.
+/// A connection to another node. The number is the host's; the engine never derives meaning from
+/// it.
 #[derive(
     Debug,
     Clone,
@@ -317,7 +320,8 @@ impl ValidatorIndex {
     }
 }
 
-/// The name of a chain, signed with every vote so that no signature is valid on two chains. At most 50 bytes.
+/// The name of a chain, signed with every vote so that no signature is valid on two chains. At most
+/// 50 bytes.
 pub type ChainId = BoundedBytes<50>;
 
 #[cfg(test)]

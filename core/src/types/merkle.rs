@@ -1,4 +1,5 @@
-//! A binary Merkle tree over SHA-256 with separate domains for leaves and inner nodes (RFC 6962, section 2.1).
+//! A binary Merkle tree over SHA-256 with separate domains for leaves and inner nodes (RFC 6962,
+//! section 2.1).
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,8 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// The root that this proof gives for `leaf`, `None` if the proof does not fit its own tree size.
+    /// The root that this proof gives for `leaf`, `None` if the proof does not fit its own tree
+    /// size.
     #[must_use]
     pub fn root(&self, leaf: &[u8]) -> Option<Hash> {
         root_from(self.index, self.total, leaf_hash(leaf), &self.aunts)
@@ -128,7 +130,8 @@ mod tests {
         hash.0.iter().map(|b| format!("{b:02x}")).collect()
     }
 
-    /// The eight leaves of the Certificate Transparency test vectors (RFC 6962 reference implementation).
+    /// The eight leaves of the Certificate Transparency test vectors (RFC 6962 reference
+    /// implementation).
     #[test]
     fn the_certificate_transparency_vectors_hold() {
         let leaves: [&[u8]; 8] = [

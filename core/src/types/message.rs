@@ -1,4 +1,5 @@
-//! What nodes say to each other: Tendermint's nine consensus messages and the four channels they travel on.
+//! What nodes say to each other: Tendermint's nine consensus messages and the four channels they
+//! travel on.
 
 use std::{fmt, sync::Arc};
 
@@ -104,7 +105,8 @@ pub enum Message {
         /// The voter.
         index: ValidatorIndex,
     } = 0x15,
-    /// The sender has seen more than 2/3 vote for a block; asks which of these votes the receiver has.
+    /// The sender has seen more than 2/3 vote for a block; asks which of these votes the receiver
+    /// has.
     VoteSetMaj23 {
         /// The height.
         height: Height,

@@ -1,7 +1,8 @@
 //! The nouns: plain data with one canonical encoding each, and the arithmetic that belongs to it.
 //!
-//! Lowest room. It touches nothing but `borsh`, `serde` and `sha2`. A block id is a hash, so hashing and the
-//! Merkle tree live here (`docs/adr/0002-hashes-are-types.md`); keys and signatures live in `crypto`.
+//! Lowest room. It touches nothing but `borsh`, `serde` and `sha2`. A block id is a hash, so
+//! hashing and the Merkle tree live here (`docs/adr/0002-hashes-are-types.md`); keys and signatures
+//! live in `crypto`.
 
 mod bit_array;
 mod block;

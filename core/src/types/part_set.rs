@@ -35,8 +35,8 @@ pub struct PartSetHeader {
 pub struct Part {
     /// The bytes; exactly [`PART_BYTES`] in every part but the last.
     pub bytes: BoundedBytes<PART_BYTES>,
-    /// Where the part stands in the block, and the proof of it. The index lives here and nowhere else, so
-    /// that place and proof cannot disagree (ASA-2025-002).
+    /// Where the part stands in the block, and the proof of it. The index lives here and nowhere
+    /// else, so that place and proof cannot disagree (ASA-2025-002).
     pub proof: Proof,
 }
 
@@ -107,7 +107,8 @@ impl PartSet {
         }
     }
 
-    /// An empty set waiting for the parts that `header` names. `None` if the header claims an impossible number.
+    /// An empty set waiting for the parts that `header` names. `None` if the header claims an
+    /// impossible number.
     #[must_use]
     pub fn empty(header: PartSetHeader) -> Option<Self> {
         if header.total == 0 || header.total > MAX_PARTS {

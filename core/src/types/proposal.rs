@@ -13,7 +13,8 @@ pub struct Proposal {
     pub height: Height,
     /// The round.
     pub round: Round,
-    /// `validRound` of the paper: the earlier round whose polka justifies this block again. Below `round`.
+    /// `validRound` of the paper: the earlier round whose polka justifies this block again. Below
+    /// `round`.
     pub pol_round: Option<Round>,
     /// The proposed block.
     pub block: BlockId,

@@ -1,8 +1,8 @@
 //! Validator sets: who votes, with how much power, and whose turn it is to propose.
 //!
-//! Proposers take turns by weighted round robin. Every validator has a priority; each turn adds everyone's power to
-//! it, the highest priority proposes (the lower address on a tie), and pays the total power. Over any stretch of turns
-//! a validator proposes in proportion to its power.
+//! Proposers take turns by weighted round robin. Every validator has a priority; each turn adds
+//! everyone's power to it, the highest priority proposes (the lower address on a tie), and pays the
+//! total power. Over any stretch of turns a validator proposes in proportion to its power.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -172,8 +172,9 @@ impl ValidatorSet {
         self.proposer = ValidatorIndex::new(best);
     }
 
-    /// This set with changes applied together. New validators wait about one and an eighth round of turns, so that
-    /// leaving and coming back does not jump the queue; priorities are then rescaled and centred.
+    /// This set with changes applied together. New validators wait about one and an eighth round of
+    /// turns, so that leaving and coming back does not jump the queue; priorities are then rescaled
+    /// and centred.
     ///
     /// # Errors
     /// If the changes are impossible; see [`ValidatorError`].
@@ -239,7 +240,8 @@ impl ValidatorSet {
         .with_proposer())
     }
 
-    /// The last proposer may be gone after a change; the one with the lowest priority was chosen last.
+    /// The last proposer may be gone after a change; the one with the lowest priority was chosen
+    /// last.
     fn with_proposer(mut self) -> Self {
         let lowest = self
             .validators

@@ -15,20 +15,33 @@ use crate::{
 const MAX_FILE_BYTES: u64 = 1 << 32;
 
 /// Where a path leads: the directory of its last part, and that part.
-struct Place {
+struct Place<'a> {
     dir: NodeId,
-    name: String,
+    name: &'a str,
     /// What has the name now.
     node: Option<NodeId>,
-    /// The path without empty parts and dots.
-    path: String,
+    /// As it was given.
+    path: &'a str,
 }
 
-impl Place {
+impl Place<'_> {
+    /// The path without empty parts and dots.
+    fn plain_path(&self) -> String {
+        if self
+            .path
+            .split('/')
+            .any(|part| part.is_empty() || part == ".")
+        {
+            parts(self.path).collect::<Vec<_>>().join("/")
+        } else {
+            self.path.to_owned()
+        }
+    }
+
     fn edit(&self, new: Option<NodeId>) -> Edit {
         Edit {
             dir: self.dir,
-            name: self.name.clone(),
+            name: self.name.to_owned(),
             old: self.node,
             new,
         }
@@ -61,24 +74,36 @@ fn no_space(path: &str) -> StorageError {
 }
 
 /// The parts of a path; `.` and empty parts mean nothing.
-fn parts(path: &str) -> Result<Vec<&str>, StorageError> {
-    let parts: Vec<&str> = path
-        .split('/')
-        .filter(|p| !p.is_empty() && *p != ".")
-        .collect();
-    if parts.contains(&"..") {
-        return Err(io(path, "a path may not leave its directory"));
-    }
-    Ok(parts)
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+}
+
+/// Whether the place `inner` is somewhere in the directory at `outer`.
+fn is_below(inner: &Place<'_>, outer: &Place<'_>) -> bool {
+    let mut rest = parts(inner.path);
+    parts(outer.path).all(|part| rest.next() == Some(part)) && rest.next().is_some()
 }
 
 impl SimDisk {
-    /// The directory at the end of `parts`; `path` is for messages.
-    fn directory(&self, parts: &[&str], path: &str) -> Result<NodeId, StorageError> {
+    /// The directory that a path leads to.
+    fn directory(&self, path: &str) -> Result<NodeId, StorageError> {
+        self.follow(parts(path), path)
+    }
+
+    /// Where `parts` lead; `path` is for messages.
+    fn follow<'a>(
+        &self,
+        parts: impl Iterator<Item = &'a str>,
+        path: &str,
+    ) -> Result<NodeId, StorageError> {
         let mut id = ROOT;
         for part in parts {
+            if part == ".." {
+                return Err(io(path, "a path may not leave its directory"));
+            }
             let dir = self.as_dir(id, path)?;
-            id = *dir.now.get(*part).ok_or_else(|| not_found(path))?;
+            id = *dir.now.get(part).ok_or_else(|| not_found(path))?;
         }
         self.as_dir(id, path)?;
         Ok(id)
@@ -89,22 +114,26 @@ impl SimDisk {
     }
 
     /// Finds the place of a path whose directory exists. `None` for the root, which has no place.
-    fn place(&self, path: &str) -> Result<Option<Place>, StorageError> {
-        let parts = parts(path)?;
-        let Some((name, above)) = parts.split_last() else {
+    fn place<'a>(&self, path: &'a str) -> Result<Option<Place<'a>>, StorageError> {
+        let mut above = parts(path);
+        let Some(name) = above.next_back() else {
             return Ok(None);
         };
-        let dir = self.directory(above, path)?;
+        if name == ".." {
+            return Err(io(path, "a path may not leave its directory"));
+        }
+        let dir = self.follow(above, path)?;
+        let node = self.as_dir(dir, path)?.now.get(name).copied();
         Ok(Some(Place {
             dir,
-            name: (*name).to_owned(),
-            node: self.as_dir(dir, path)?.now.get(*name).copied(),
-            path: parts.join("/"),
+            name,
+            node,
+            path,
         }))
     }
 
     /// The place of an existing file.
-    fn place_of_file(&self, path: &str) -> Result<(Place, NodeId), StorageError> {
+    fn place_of_file<'a>(&self, path: &'a str) -> Result<(Place<'a>, NodeId), StorageError> {
         let place = self
             .place(path)?
             .ok_or_else(|| io(path, "is a directory"))?;
@@ -127,7 +156,7 @@ impl SimDisk {
         let id = self.tree.add(node);
         self.tree.change(Change {
             edits: vec![place.edit(Some(id))],
-            path: place.path,
+            path: place.plain_path(),
         });
         Ok(id)
     }
@@ -293,7 +322,7 @@ impl SimDisk {
             return Ok(());
         }
         let is_dir = self.tree.dir(node).is_some();
-        if is_dir && target.path.starts_with(&format!("{}/", source.path)) {
+        if is_dir && is_below(&target, &source) {
             return Err(io(to, "inside the directory that is renamed"));
         }
         // Only files are replaced, and only by files.
@@ -305,7 +334,7 @@ impl SimDisk {
         }
         self.tree.change(Change {
             edits: vec![source.edit(None), target.edit(Some(node))],
-            path: target.path,
+            path: target.plain_path(),
         });
         Ok(())
     }
@@ -318,9 +347,9 @@ impl SimDisk {
         // a crash may leave any of it.
         let mut changes = vec![Change {
             edits: vec![place.edit(None)],
-            path: place.path.clone(),
+            path: place.plain_path(),
         }];
-        let mut next = vec![(top, place.path)];
+        let mut next = vec![(top, place.plain_path())];
         while let Some((dir, dir_path)) = next.pop() {
             for (name, node) in &self.as_dir(dir, path)?.now {
                 let path = join(&dir_path, name);
@@ -345,7 +374,7 @@ impl SimDisk {
     }
 
     fn do_sync_dir(&mut self, dir: &str) -> Result<(), StorageError> {
-        let id = self.directory(&parts(dir)?, dir)?;
+        let id = self.directory(dir)?;
         self.tree.sync_dir(id);
         let open: Vec<NodeId> = self.handles.values().map(|handle| handle.node).collect();
         self.tree.tidy(&open);
@@ -360,7 +389,7 @@ impl Storage for SimDisk {
 
     fn list(&mut self, dir: &str) -> Result<Vec<String>, StorageError> {
         self.call(|disk| {
-            let id = disk.directory(&parts(dir)?, dir)?;
+            let id = disk.directory(dir)?;
             Ok(disk.as_dir(id, dir)?.now.keys().cloned().collect())
         })
     }
@@ -425,7 +454,7 @@ impl Storage for SimDisk {
             let (place, _) = disk.place_of_file(path)?;
             disk.tree.change(Change {
                 edits: vec![place.edit(None)],
-                path: place.path,
+                path: place.plain_path(),
             });
             Ok(())
         })

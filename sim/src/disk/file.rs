@@ -10,7 +10,9 @@ pub(super) enum SectorFate {
     Kept,
     /// It has the content of the last sync.
     Lost,
-    /// It was allocated but never written: all zeros.
+    /// It was allocated but never written: all zeros. Only where nothing durable stood: a device
+    /// writes a sector as a whole or not at all, so an honest crash never takes what a sync has
+    /// covered.
     Zeroed,
 }
 
@@ -123,10 +125,10 @@ impl FileData {
             let place = &mut self.bytes[range];
             match (fate, dirty.old_at) {
                 (SectorFate::Kept, _) => {}
-                (SectorFate::Lost, Some(old_at)) => {
+                (SectorFate::Lost | SectorFate::Zeroed, Some(old_at)) => {
                     place.copy_from_slice(&self.old[old_at..old_at + place.len()]);
                 }
-                (SectorFate::Lost, None) | (SectorFate::Zeroed, _) => place.fill(0),
+                (SectorFate::Lost | SectorFate::Zeroed, None) => place.fill(0),
             }
         }
         self.bytes.truncate(len);

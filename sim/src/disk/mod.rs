@@ -2,9 +2,9 @@
 //!
 //! What the hardware promises: a 512-byte sector is written as a whole or not at all; what `sync`
 //! or `sync_dir` covered stays. What it does not promise, a crash decides: each unsynced sector has
-//! its new content, its old content, or zeros; an unsynced length is kept or lost; each unsynced
-//! change of names is kept or lost as a whole, after those it builds on. Chance comes from
-//! `choice`, by node, number of the crash, path and sector.
+//! its new content, its old content, or zeros if it was never durable; an unsynced length is kept
+//! or lost; each unsynced change of names is kept or lost as a whole, after those it builds on.
+//! Chance comes from `choice`, by node, number of the crash, path and sector.
 //!
 //! A disk counts its calls and can stop at any of them, before or after it has taken effect. Faults
 //! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first.
@@ -207,15 +207,14 @@ impl SimDisk {
         self.crash(&choices, node, 0, CrashFates::KeepAll);
     }
 
-    /// How many bytes a crash could take or change, in files whose path begins with `prefix`.
+    /// How many bytes a crash could take or change, in the file at `path` or the files below it; of
+    /// the whole disk if `path` is empty.
     #[must_use]
-    pub fn unsynced_bytes(&self, prefix: &str) -> u64 {
-        let files = self.tree.files();
-        let below = files.iter().filter(|(path, _)| path.starts_with(prefix));
-        below
-            .filter_map(|(_, id)| self.tree.file(*id))
-            .map(file::FileData::unsynced_bytes)
-            .sum()
+    pub fn unsynced_bytes(&self, path: &str) -> u64 {
+        let unsynced = |file: &file::FileData| file.unsynced_bytes();
+        self.tree
+            .find(path)
+            .map_or(0, |node| self.tree.sum_below(node, &unsynced))
     }
 
     /// Which 512-byte sectors a crash could change, by path: for reports.

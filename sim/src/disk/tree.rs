@@ -259,6 +259,25 @@ impl Tree {
         names
     }
 
+    /// What has this path now.
+    pub(super) fn find(&self, path: &str) -> Option<NodeId> {
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        parts.try_fold(ROOT, |id, part| self.dir(id)?.now.get(part).copied())
+    }
+
+    /// The sum of something over a file, or over all files below a directory.
+    pub(super) fn sum_below(&self, id: NodeId, of: &dyn Fn(&FileData) -> u64) -> u64 {
+        match self.nodes.get(id) {
+            Some(Some(Node::File(file))) => of(file),
+            Some(Some(Node::Dir(dir))) => dir
+                .now
+                .values()
+                .map(|child| self.sum_below(*child, of))
+                .sum(),
+            Some(None) | None => 0,
+        }
+    }
+
     fn walk(&self, names: impl Fn(&Dir) -> &BTreeMap<String, NodeId>) -> BTreeMap<String, NodeId> {
         let mut files = BTreeMap::new();
         let mut next = vec![(String::new(), ROOT)];

@@ -1,68 +1,420 @@
-//! A stand-in for what a seed draws.
-use crate::nemesis::{Behaviour, Byzantine, CryptoMode, Link, MinMax, Plan, TimeoutsMs};
+//! The plan that a seed draws: first which kinds of trouble a run has, then how much of each
+//! (two-level swarm).
+//!
+//! Leaving kinds out matters as much as having them: some bugs need the absence of others.
+//! Everything is drawn from the streams `swarm` and `schedule`, each decision with coordinates of
+//! its own, so a new kind moves no other decision.
+
+use crate::{
+    choice::{Choices, Draw, Stream},
+    nemesis::{
+        Behaviour, Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan,
+        TimeoutsMs, Unsynced, When,
+    },
+    world::MAX_NODES,
+};
 
 /// What the command line sets instead of the seed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Number of validators.
     pub validators: Option<u16>,
-    /// Heights.
+    /// Heights to decide, both phases together.
     pub heights: Option<u64>,
     /// Number of byzantine validators.
     pub byzantine: Option<u16>,
     /// Which signatures.
     pub crypto: Option<CryptoMode>,
-    /// No faults at all.
+    /// No faults at all: no byzantine validators, no loss, no crashes, perfect clocks.
     pub no_faults: bool,
     /// Allows byzantine power of one third or more.
     pub beyond_one_third: bool,
 }
 
-/// The plan that a seed draws.
+/// Heights per run unless said otherwise: 15 under faults, 5 in the stable phase.
+const HEIGHTS: u64 = 20;
+const STABLE_HEIGHTS: u64 = 5;
+
+/// Coordinates in the stream `swarm`. A number is never used again for something else.
+#[derive(Debug, Clone, Copy)]
+enum Option_ {
+    Validators = 0,
+    Powers = 1,
+    Latency = 2,
+    Timeouts = 3,
+    Disk = 4,
+    Loss = 5,
+    Duplicate = 6,
+    Clocks = 7,
+    Byzantine = 8,
+    Partitions = 9,
+    OneWay = 10,
+    Crashes = 11,
+    Workload = 12,
+    SkipCommit = 13,
+}
+
+fn swarm(choices: &Choices, option: Option_) -> Draw {
+    choices.draw(Stream::Swarm, [option as u64, 0, 0, 0])
+}
+
+/// The plan of a seed.
 ///
 /// # Errors
-/// If the overrides are impossible.
+/// If the overrides contradict each other or what is possible; the text says what to do.
 pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
-    let validators = overrides.validators.unwrap_or(4);
-    if validators == 0 {
-        return Err("--validators takes 1 to 128, not 0".to_owned());
+    let choices = Choices::new(seed);
+    let powers = draw_powers(&choices, overrides)?;
+    let heights = overrides.heights.unwrap_or(HEIGHTS);
+    if heights == 0 {
+        return Err("a run decides at least one height: --heights 1 or more".to_owned());
     }
-    let wanted = overrides.byzantine.unwrap_or(0);
-    if 3 * wanted >= validators && !overrides.beyond_one_third {
-        return Err("one third or more; take fewer or say --beyond-one-third".to_owned());
-    }
-    let byzantine = (0..wanted).map(|node| Byzantine {
-        node,
-        behaviour: Behaviour::Equivocate,
-    });
-    Ok(Plan {
+    let stable_heights = STABLE_HEIGHTS.min(heights.div_ceil(2));
+    let link = draw_link(&choices, overrides.no_faults);
+    let timeouts = draw_timeouts(&choices, link);
+    let mut plan = Plan {
         seed,
-        powers: vec![1; usize::from(validators)],
-        heights: overrides.heights.unwrap_or(20),
-        stable_heights: 5,
+        heights: heights - stable_heights,
+        stable_heights,
         crypto: overrides.crypto.unwrap_or_default(),
-        byzantine: byzantine.collect(),
+        byzantine: draw_byzantine(&choices, &powers, overrides)?,
         beyond_one_third: overrides.beyond_one_third,
-        timeouts: TimeoutsMs {
-            propose: 100,
-            prevote: 50,
-            precommit: 50,
-            delta: 20,
-            commit: 10,
-            skip_commit: false,
-        },
-        link: Link {
-            latency_us: MinMax {
-                min: 1_000,
-                max: 5_000,
-            },
-            loss_ppm: 0,
-            duplicate_ppm: 0,
-        },
-        sync_us: MinMax { min: 100, max: 500 },
-        clock_offsets_ms: Vec::new(),
-        tx_every_ms: 0,
-        faults_end_ms: 10_000,
+        timeouts,
+        link,
+        sync_us: draw_sync(&choices),
+        clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
+        tx_every_ms: swarm(&choices, Option_::Workload).between(0..=3) * link.latency_us.max / 500,
+        faults_end_ms: 0,
         faults: Vec::new(),
-    })
+        powers,
+    };
+    // A height without faults takes about four link delays and the commit timeout.
+    let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5;
+    plan.faults_end_ms = height_ms * heights * 4 + 1_000;
+    if !overrides.no_faults {
+        plan.faults = draw_faults(&choices, &plan, height_ms);
+    }
+    Ok(plan)
+}
+
+fn draw_powers(choices: &Choices, overrides: &Overrides) -> Result<Vec<u64>, String> {
+    let mut draw = swarm(choices, Option_::Validators);
+    let drawn = usize::try_from(draw.between(4..=7)).unwrap_or(4);
+    let nodes = overrides.validators.map_or(drawn, usize::from);
+    if nodes == 0 || nodes > MAX_NODES {
+        return Err(format!("--validators takes 1 to {MAX_NODES}, not {nodes}"));
+    }
+    let mut draw = swarm(choices, Option_::Powers);
+    let equal = draw.below(2) == 0;
+    Ok((0..nodes)
+        .map(|_| if equal { 1 } else { draw.between(5..=20) })
+        .collect())
+}
+
+fn draw_link(choices: &Choices, no_faults: bool) -> Link {
+    let mut draw = swarm(choices, Option_::Latency);
+    // Local, regional, continental, worldwide, and a network that reorders wildly.
+    let (min, max) = match draw.below(5) {
+        0 => (200, 1_000),
+        1 => (2_000, 10_000),
+        2 => (20_000, 40_000),
+        3 => (70_000, 90_000),
+        _ => (1_000, 150_000),
+    };
+    let ppm = |option, most: u64| {
+        let mut draw = swarm(choices, option);
+        let on = draw.below(2) == 1 && !no_faults;
+        let parts = draw.between(1_000..=most);
+        u32::try_from(if on { parts } else { 0 }).unwrap_or(0)
+    };
+    Link {
+        latency_us: MinMax { min, max },
+        loss_ppm: ppm(Option_::Loss, 100_000),
+        duplicate_ppm: ppm(Option_::Duplicate, 100_000),
+    }
+}
+
+fn draw_timeouts(choices: &Choices, link: Link) -> TimeoutsMs {
+    let mut draw = swarm(choices, Option_::Timeouts);
+    let delay = link.latency_us.max.div_ceil(1_000) + 5;
+    let propose = delay * draw.between(3..=8);
+    let prevote = delay * draw.between(1..=4);
+    let precommit = delay * draw.between(1..=4);
+    let delta = delay * draw.between(1..=3);
+    let commit = delay * draw.between(0..=2) + 1;
+    let skip_commit = swarm(choices, Option_::SkipCommit).below(2) == 1;
+    TimeoutsMs {
+        propose,
+        prevote,
+        precommit,
+        delta,
+        commit,
+        skip_commit,
+    }
+}
+
+fn draw_sync(choices: &Choices) -> MinMax {
+    let mut draw = swarm(choices, Option_::Disk);
+    let max = [100, 1_000, 10_000][usize::try_from(draw.below(3)).unwrap_or(0)];
+    MinMax { min: max / 10, max }
+}
+
+fn draw_clocks(choices: &Choices, nodes: usize, no_faults: bool) -> Vec<i64> {
+    let mut draw = swarm(choices, Option_::Clocks);
+    if no_faults || draw.below(2) == 0 {
+        return Vec::new();
+    }
+    let most = draw.between(1..=5_000);
+    let offset = |_| {
+        let shift = draw.between(0..=2 * most);
+        i64::try_from(shift).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
+    };
+    (0..nodes).map(offset).collect()
+}
+
+/// Byzantine validators: as many as asked for, or one in five runs of eight if its power is below
+/// one third.
+fn draw_byzantine(
+    choices: &Choices,
+    powers: &[u64],
+    overrides: &Overrides,
+) -> Result<Vec<Byzantine>, String> {
+    let total: u64 = powers.iter().sum();
+    let mut draw = swarm(choices, Option_::Byzantine);
+    let kind = draw.below(8);
+    let mut nodes: Vec<u16> = (0..u16::try_from(powers.len()).unwrap_or(u16::MAX)).collect();
+    draw.shuffle(&mut nodes);
+    let wanted = overrides
+        .byzantine
+        .unwrap_or(u16::from(kind < 5 && !overrides.no_faults));
+    if usize::from(wanted) > powers.len() {
+        return Err(format!(
+            "--byzantine {wanted}, but there are {} validators",
+            powers.len()
+        ));
+    }
+    let behaviour = if kind == 0 {
+        Behaviour::Silent
+    } else {
+        Behaviour::Equivocate
+    };
+    let chosen = nodes.into_iter().take(usize::from(wanted));
+    let byzantine: Vec<_> = chosen.map(|node| Byzantine { node, behaviour }).collect();
+    let power: u64 = byzantine.iter().map(|b| powers[usize::from(b.node)]).sum();
+    if 3 * power < total || overrides.beyond_one_third {
+        return Ok(byzantine);
+    }
+    if overrides.byzantine.is_none() {
+        return Ok(Vec::new());
+    }
+    Err(format!(
+        "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is \
+         promised; take fewer, more --validators, or say --beyond-one-third"
+    ))
+}
+
+fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<Fault> {
+    let window = height_ms * (plan.heights + 2);
+    let kinds = [
+        (
+            Option_::Partitions,
+            3,
+            draw_partition as fn(&mut Draw, &Plan, u64) -> FaultKind,
+        ),
+        (Option_::OneWay, 3, draw_one_way),
+        (Option_::Crashes, 6, draw_crash),
+    ];
+    let mut faults = Vec::new();
+    for (option, most, kind) in kinds {
+        let mut draw = swarm(choices, option);
+        let on = draw.below(2) == 1;
+        let count = if on { draw.between(1..=most) } else { 0 };
+        for number in 0..count {
+            let coords = [option as u64, number, 0, 0];
+            let mut draw = choices.draw(Stream::Schedule, coords);
+            let at = draw_when(&mut draw, plan, window, matches!(option, Option_::Crashes));
+            let kind = kind(&mut draw, plan, height_ms);
+            let kind = aim(kind, at);
+            faults.push(Fault {
+                at,
+                kind,
+                off: false,
+            });
+        }
+    }
+    faults
+}
+
+/// A crash at a node's own message hits that node.
+fn aim(kind: FaultKind, at: When) -> FaultKind {
+    match (kind, at) {
+        (
+            FaultKind::Crash {
+                restart_after_ms,
+                disk,
+                ..
+            },
+            When::Own { node, .. } | When::Append { node, .. },
+        ) => FaultKind::Crash {
+            node: Some(node),
+            restart_after_ms,
+            disk,
+        },
+        (kind, _) => kind,
+    }
+}
+
+fn draw_when(draw: &mut Draw, plan: &Plan, window: u64, crash: bool) -> When {
+    let node = draw_node(draw, plan);
+    let ms = draw.between(0..=window);
+    let height = draw.between(1..=plan.heights.max(1));
+    let round = u32::try_from(draw.below(8).saturating_sub(5)).unwrap_or(0);
+    let kinds = [
+        OwnMessage::Proposal,
+        OwnMessage::Prevote,
+        OwnMessage::Precommit,
+    ];
+    let message = draw.pick(&kinds).copied().unwrap_or(OwnMessage::Precommit);
+    match draw.below(4) {
+        0 if crash => When::Append {
+            node,
+            appends: message,
+            height,
+            round,
+        },
+        1 if crash => When::Own {
+            node,
+            sends: message,
+            height,
+            round,
+        },
+        1 => When::Proposed {
+            proposal_height: height,
+            proposal_round: round,
+        },
+        _ => When::Time { ms },
+    }
+}
+
+fn draw_node(draw: &mut Draw, plan: &Plan) -> u16 {
+    u16::try_from(draw.below(plan.powers.len() as u64)).unwrap_or(0)
+}
+
+/// How long a fault lasts: up to ten heights, short ones more often.
+fn draw_length(draw: &mut Draw, height_ms: u64) -> u64 {
+    let most = draw.between(1..=10);
+    draw.between(1..=height_ms * most)
+}
+
+/// Two groups of any size, or everybody against one.
+fn draw_partition(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
+    let mut nodes: Vec<u16> = (0..u16::try_from(plan.powers.len()).unwrap_or(u16::MAX)).collect();
+    draw.shuffle(&mut nodes);
+    let cut = draw.between(1..=(nodes.len() as u64).saturating_sub(1).max(1));
+    let rest = nodes.split_off(usize::try_from(cut).unwrap_or(1).min(nodes.len()));
+    FaultKind::Partition {
+        groups: vec![nodes, rest],
+        for_ms: draw_length(draw, height_ms),
+    }
+}
+
+fn draw_one_way(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
+    let FaultKind::Partition { mut groups, for_ms } = draw_partition(draw, plan, height_ms) else {
+        unreachable!("draw_partition draws partitions");
+    };
+    let to = groups.pop().unwrap_or_default();
+    let from = groups.pop().unwrap_or_default();
+    FaultKind::OneWay { from, to, for_ms }
+}
+
+fn draw_crash(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
+    let node = Some(draw_node(draw, plan));
+    let never = draw.below(8) == 0;
+    let after = draw_length(draw, height_ms);
+    let disks = [
+        Unsynced::Torn,
+        Unsynced::Torn,
+        Unsynced::Lost,
+        Unsynced::Kept,
+    ];
+    let disk = draw.pick(&disks).copied().unwrap_or_default();
+    FaultKind::Crash {
+        node,
+        restart_after_ms: (!never).then_some(after),
+        disk,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_draws_the_same_plan_twice_and_seeds_differ() {
+        let plan = |seed| draw(seed, &Overrides::default()).unwrap();
+        assert_eq!(plan(7), plan(7));
+        assert!((0..50).any(|seed| plan(seed).faults != plan(seed + 1).faults));
+    }
+
+    #[test]
+    fn byzantine_power_stays_below_one_third_unless_allowed() {
+        for seed in 0..500 {
+            let plan = draw(seed, &Overrides::default()).unwrap();
+            let power = |b: &Byzantine| plan.powers[usize::from(b.node)];
+            let faulty: u64 = plan.byzantine.iter().map(power).sum();
+            assert!(3 * faulty < plan.powers.iter().sum(), "seed {seed}");
+        }
+        let two = Overrides {
+            validators: Some(4),
+            byzantine: Some(2),
+            ..Overrides::default()
+        };
+        let error = draw(1, &two).unwrap_err();
+        assert!(error.contains("--beyond-one-third"), "{error}");
+        let allowed = Overrides {
+            beyond_one_third: true,
+            ..two
+        };
+        assert_eq!(draw(1, &allowed).unwrap().byzantine.len(), 2);
+    }
+
+    #[test]
+    fn no_faults_means_none() {
+        let calm = Overrides {
+            no_faults: true,
+            ..Overrides::default()
+        };
+        for seed in 0..100 {
+            let plan = draw(seed, &calm).unwrap();
+            assert!(plan.faults.is_empty() && plan.byzantine.is_empty());
+            assert!(plan.clock_offsets_ms.is_empty());
+            assert_eq!((plan.link.loss_ppm, plan.link.duplicate_ppm), (0, 0));
+        }
+    }
+
+    #[test]
+    fn impossible_wishes_are_answered_with_a_remedy() {
+        let none = Overrides {
+            validators: Some(0),
+            ..Overrides::default()
+        };
+        assert_eq!(
+            draw(1, &none).unwrap_err(),
+            "--validators takes 1 to 128, not 0"
+        );
+        let flat = Overrides {
+            heights: Some(0),
+            ..Overrides::default()
+        };
+        assert!(draw(1, &flat).unwrap_err().contains("--heights 1"));
+    }
+
+    #[test]
+    fn a_plan_survives_being_written_down() {
+        for seed in 0..200 {
+            let plan = draw(seed, &Overrides::default()).unwrap();
+            let text = toml::to_string(&plan).unwrap();
+            assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan, "{text}");
+        }
+    }
 }

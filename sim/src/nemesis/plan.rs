@@ -1,8 +1,10 @@
-//! A plan: everything that makes one run, as data. A seed draws one, a scenario file states one, a kept schedule is one.
+//! A plan: everything that makes one run, as data. A seed draws one, a scenario file states one, a
+//! kept schedule is one.
 //!
-//! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times are virtual
-//! milliseconds since the start of the run, nodes are numbers from 0.
+//! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times
+//! are virtual milliseconds since the start of the run, nodes are numbers from 0.
 
+use engine::{consensus::Timeouts, gossip, types::Span};
 use serde::{Deserialize, Serialize};
 
 /// Which signatures a run uses.
@@ -24,7 +26,8 @@ pub struct Plan {
     pub seed: u64,
     /// The validators' powers; their number is the number of nodes.
     pub powers: Vec<u64>,
-    /// How many heights every correct node outside a broken minority must decide before the faults end.
+    /// How many heights every correct node outside a broken minority must decide before the faults
+    /// end.
     pub heights: u64,
     /// How many more heights the healed core must decide in the stable phase.
     pub stable_heights: u64,
@@ -113,7 +116,8 @@ pub struct Byzantine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behaviour {
-    /// Signs two proposals and two votes for each round, and tells one half of the nodes one and the other half the other.
+    /// Signs two proposals and two votes for each round, and tells one half of the nodes one and
+    /// the other half the other.
     Equivocate,
     /// Says nothing at all.
     Silent,
@@ -230,4 +234,37 @@ pub enum Unsynced {
     Lost,
     /// Everything is kept.
     Kept,
+}
+
+impl TimeoutsMs {
+    /// The engine's form.
+    #[must_use]
+    pub fn to_engine(self) -> Timeouts {
+        let delta = Span::millis(self.delta);
+        Timeouts {
+            propose: Span::millis(self.propose),
+            propose_delta: delta,
+            prevote: Span::millis(self.prevote),
+            prevote_delta: delta,
+            precommit: Span::millis(self.precommit),
+            precommit_delta: delta,
+            commit: Span::millis(self.commit),
+            skip_commit: self.skip_commit,
+        }
+    }
+}
+
+impl Plan {
+    /// How eagerly nodes talk: the engine's default, or faster on links that are faster.
+    #[must_use]
+    pub fn gossip(&self) -> gossip::Config {
+        let delay = Span::micros(self.link.latency_us.max).0;
+        let interval = Span(delay.clamp(Span::millis(10).0, Span::millis(100).0));
+        gossip::Config {
+            interval,
+            interval_max: interval.times(16),
+            resend_after: interval.times(5),
+            ..gossip::Config::default()
+        }
+    }
 }

@@ -1,23 +1,63 @@
 //! The judges. One file per invariant; each names its source.
 //!
-//! Oracles see what the world saw: frames sent and delivered, records written and synced, decisions announced. They share
-//! no logic with the engine: quorum arithmetic is written again here, and the engine's own opinion (its notices, its
-//! round state) is never asked.
+//! Oracles see what the world saw: frames sent and delivered, records written and synced, decisions
+//! announced. They share no logic with the engine: quorum arithmetic, proposer rotation, hash trees,
+//! the block format and the application are written again here, and the engine's own opinion (its
+//! notices, its round state) is never asked.
+//!
+//! [`Judge`] is the door: it owns the ghost state and all oracles.
 
-use engine::types::{ChainId, PeerId, PublicKey};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use engine::{
+    crypto::Verify,
+    types::{ChainId, PeerId, PublicKey},
+};
 use serde::Serialize;
 
-use crate::trace::Event;
+use crate::trace::{Event, What};
+
+mod agreement;
+mod block;
+mod chain_integrity;
+mod decision_justified;
+mod facts;
+mod ghost;
+mod kv;
+mod liveness;
+mod lock_safety;
+mod merkle;
+mod no_send_before_durable;
+mod own;
+mod precommit_justified;
+mod prevote_justified;
+mod proposer_only;
+mod quorum;
+mod recovery;
+mod rotation;
+mod seen;
+mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod validity;
+mod vote_once;
+
+pub use ghost::Ghost;
+pub use liveness::Liveness;
+pub use table::ORACLES;
 
 /// What the judges know of the cluster before the run.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The chain's name.
     pub chain: ChainId,
-    /// Node i is validator i of every height.
+    /// Node i is validator i of every height. At most 128.
     pub validators: Vec<Member>,
-    /// Verifies signatures, so that only authentic messages count.
-    pub verify: std::sync::Arc<dyn engine::crypto::Verify>,
+    /// Verifies signatures, so that only authentic messages count. Each distinct signature is asked
+    /// about once; where signatures are dear, give one that remembers its verdicts.
+    pub verify: Arc<dyn Verify>,
     /// Whether agreement is promised: byzantine power below one third.
     pub within_one_third: bool,
 }
@@ -52,8 +92,17 @@ pub struct Violation {
     pub liveness: bool,
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.oracle, self.what)?;
+        self.facts
+            .iter()
+            .try_for_each(|fact| write!(f, "\n  {fact}"))
+    }
+}
+
 /// A judge of one property.
-pub trait Oracle: std::fmt::Debug {
+pub trait Oracle: fmt::Debug {
     /// The property's name, as printed and as named in `corpus/bugs`.
     fn name(&self) -> &'static str;
     /// Looks at the next event. The ghost state already includes it.
@@ -65,6 +114,70 @@ pub trait Oracle: std::fmt::Debug {
     fn checks(&self) -> u64;
 }
 
-/// What happened so far, as far as oracles need it.
+/// All judges of a run, and what they know.
 #[derive(Debug)]
-pub struct Ghost;
+pub struct Judge {
+    ghost: Ghost,
+    oracles: Vec<Box<dyn Oracle>>,
+}
+
+impl Judge {
+    /// The judges of a cluster. Where byzantine power may reach one third, those that need
+    /// less stay away.
+    ///
+    /// # Panics
+    /// If there are more than 128 validators.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let mut oracles: Vec<Box<dyn Oracle>> = vec![
+            Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
+            Box::new(vote_once::VoteOnce::default()),
+            Box::new(proposer_only::ProposerOnly::default()),
+            Box::new(lock_safety::LockSafety::default()),
+            Box::new(prevote_justified::PrevoteJustified::default()),
+            Box::new(precommit_justified::PrecommitJustified::default()),
+            Box::new(decision_justified::DecisionJustified::default()),
+            Box::new(agreement::Agreement::default()),
+            Box::new(recovery::Recovery::default()),
+        ];
+        if setup.within_one_third {
+            oracles.push(Box::new(chain_integrity::ChainIntegrity::default()));
+            oracles.push(Box::new(validity::Validity::default()));
+        }
+        Self {
+            ghost: Ghost::new(setup),
+            oracles,
+        }
+    }
+
+    /// Shows the next event to all judges. Call it for every event, in order.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn observe(&mut self, event: &Event) -> Result<(), Box<Violation>> {
+        self.ghost.observe(event);
+        let news = !self.ghost.news().is_empty();
+        let telling = matches!(
+            event.what,
+            What::Decided { .. }
+                | What::Started { .. }
+                | What::StartRefused { .. }
+                | What::Halted { .. }
+        );
+        if !news && !telling {
+            return Ok(());
+        }
+        self.oracles
+            .iter_mut()
+            .try_for_each(|oracle| oracle.observe(&self.ghost, event))
+    }
+
+    /// How often each property was really tested so far, by oracle name.
+    #[must_use]
+    pub fn checks(&self) -> BTreeMap<String, u64> {
+        let oracles = self.oracles.iter();
+        oracles
+            .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
+            .collect()
+    }
+}

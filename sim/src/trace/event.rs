@@ -1,4 +1,5 @@
-//! What happens in a run. The world emits these, in order; oracles, digest and trace files read them.
+//! What happens in a run. The world emits these, in order; oracles, digest and trace files read
+//! them.
 
 use std::sync::Arc;
 

@@ -1,8 +1,10 @@
 //! The votes of all rounds of one height.
 //!
-//! Rounds up to the one after ours are always tracked. Beyond it each peer may open two more: one may be the latest
-//! round, one the round that committed (Tendermint c1729addc). A round is charged to a peer only after a vote for it
-//! has been verified, so garbage cannot use up the allowance.
+//! Votes of rounds up to the one after ours are always taken, also of rounds this node skipped.
+//! Beyond it each peer may open two more: one may be the latest round, one the round that committed
+//! (Tendermint c1729addc). A round is charged to a peer only after a vote for it has been verified,
+//! so garbage cannot use up the allowance, and only while it is ahead of ours, so that a node that
+//! falls back again and again can always be told of a later round.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -55,7 +57,8 @@ impl RoundVoteSet {
         }
     }
 
-    /// Whether validators with more than 1/3 of the power voted in this round: one of them is correct.
+    /// Whether validators with more than 1/3 of the power voted in this round: one of them is
+    /// correct.
     #[must_use]
     pub fn has_one_third_any(&self) -> bool {
         is_more_than_one_third(self.power, self.prevotes.validators().total_power())
@@ -124,7 +127,8 @@ impl HeightVoteSet {
         &self.validators
     }
 
-    /// Moves to `round`, tracking it and the one after. Rounds never go back; a smaller one is ignored.
+    /// Moves to `round`, tracking it and the one after. Rounds never go back; a smaller one is
+    /// ignored.
     pub fn set_round(&mut self, round: Round) {
         self.round = self.round.max(round);
         for tracked in [self.round, self.round.next()] {
@@ -132,7 +136,8 @@ impl HeightVoteSet {
         }
     }
 
-    /// Tracks a round that is needed for a reason of our own, such as a proposal's proof-of-lock round.
+    /// Tracks a round that is needed for a reason of our own, such as a proposal's proof-of-lock
+    /// round.
     pub fn track(&mut self, round: Round) {
         let (height, validators) = (self.height, &self.validators);
         self.rounds
@@ -188,26 +193,28 @@ impl HeightVoteSet {
         if let Some(votes) = self.rounds.get_mut(&vote.round) {
             return votes.add(verify, &self.chain, vote);
         }
-        // A round nobody opened yet: the vote must prove itself before the round is charged to its peer.
-        let round = vote.round;
-        if let Some(peer) = peer
-            && self
-                .catchup
-                .get(&peer)
-                .is_some_and(|rounds| rounds.len() >= MAX_CATCHUP_ROUNDS)
-        {
-            return Err(VoteError::TooManyRounds { peer, round });
+        // A round nobody opened yet: the vote must prove itself before the round is charged to its
+        // peer.
+        let (round, next) = (vote.round, self.round.next());
+        let charged = peer.filter(|_| round > next);
+        if let Some(peer) = charged {
+            let rounds = self.catchup.entry(peer).or_default();
+            rounds.retain(|opened| *opened > next);
+            if rounds.len() >= MAX_CATCHUP_ROUNDS {
+                return Err(VoteError::TooManyRounds { peer, round });
+            }
         }
         let mut votes = RoundVoteSet::new(self.height, round, &self.validators);
         let added = votes.add(verify, &self.chain, vote)?;
         self.rounds.insert(round, votes);
-        if let Some(peer) = peer {
+        if let Some(peer) = charged {
             self.catchup.entry(peer).or_default().push(round);
         }
         Ok(added)
     }
 
-    /// Notes a peer's claim of a majority. Unknown rounds are ignored; false if the peer contradicts itself.
+    /// Notes a peer's claim of a majority. Unknown rounds ahead of ours are ignored; false if the
+    /// peer contradicts itself.
     pub fn set_peer_majority(
         &mut self,
         round: Round,
@@ -215,6 +222,9 @@ impl HeightVoteSet {
         peer: PeerId,
         block: Option<BlockId>,
     ) -> bool {
+        if round <= self.round.next() {
+            self.track(round);
+        }
         self.rounds
             .get_mut(&round)
             .is_none_or(|votes| votes.of_mut(kind).set_peer_majority(peer, block))

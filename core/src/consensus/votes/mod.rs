@@ -1,4 +1,5 @@
-//! Counting votes: one [`VoteSet`] per round and kind, all rounds of a height in a [`HeightVoteSet`].
+//! Counting votes: one [`VoteSet`] per round and kind, all rounds of a height in a
+//! [`HeightVoteSet`].
 
 mod height;
 mod set;

@@ -1,9 +1,10 @@
 //! The votes of one kind in one round.
 //!
-//! A validator's power counts once in the sum over anything, and once for a block. Of two conflicting votes the first is
-//! kept; the second is stored and counted for its block only if a peer claims that more than 2/3 voted for that block.
-//! Each peer may claim one block per set, so memory stays bounded, and honest nodes that hold different halves of an
-//! equivocation can still see the same majority (Tendermint v0.8.0, the "2016 double-sign halt").
+//! A validator's power counts once in the sum over anything, and once for a block. Of two
+//! conflicting votes the first is kept; the second is stored and counted for its block only if a
+//! peer claims that more than 2/3 voted for that block. Each peer may claim one block per set, so
+//! memory stays bounded, and honest nodes that hold different halves of an equivocation can still
+//! see the same majority (Tendermint v0.8.0, the "2016 double-sign halt").
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub enum Added {
     New,
     /// The same vote was there already.
     Duplicate,
-    /// It contradicts another vote of its validator. `counted` says whether it counts for its block (a peer claimed it).
+    /// It contradicts another vote of its validator. `counted` says whether it counts for its block
+    /// (a peer claimed it).
     Conflict {
         /// The two votes.
         evidence: Box<DuplicateVote>,
@@ -51,7 +53,8 @@ pub enum VoteError {
     /// The signature does not verify.
     #[error("invalid signature of validator {}", .0.0)]
     InvalidSignature(ValidatorIndex),
-    /// A second signature for the same vote. Ed25519 signers are deterministic, so one of two is not honest work.
+    /// A second signature for the same vote. Ed25519 signers are deterministic, so one of two is
+    /// not honest work.
     #[error("another signature of validator {} for the same vote", .0.0)]
     OtherSignature(ValidatorIndex),
     /// A peer that already opened its share of rounds ahead of ours.
@@ -179,7 +182,8 @@ impl VoteSet {
             .map(|b| &b.have)
     }
 
-    /// The vote for `block` by the validator at `index`, also if that validator voted for something else first.
+    /// The vote for `block` by the validator at `index`, also if that validator voted for something
+    /// else first.
     #[must_use]
     pub fn vote_for(&self, block: Option<BlockId>, index: usize) -> Option<&Vote> {
         let tally = self.by_block.iter().find(|b| b.block == block)?;
@@ -293,7 +297,8 @@ impl VoteSet {
         }
     }
 
-    /// Notes that `peer` claims to have seen more than 2/3 for `block`. One claim per peer; false if it made another.
+    /// Notes that `peer` claims to have seen more than 2/3 for `block`. One claim per peer; false
+    /// if it made another.
     pub fn set_peer_majority(&mut self, peer: PeerId, block: Option<BlockId>) -> bool {
         if let Some((_, earlier)) = self.claims.iter().find(|(p, _)| *p == peer) {
             return *earlier == block;

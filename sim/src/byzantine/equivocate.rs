@@ -1,0 +1,210 @@
+//! Tells two halves of the network two different things, both signed.
+//!
+//! As a proposer it proposes a second block (its own with a later time) to one half. It votes for
+//! what it would vote for in one half; in the other for its second block, or nil, or whatever block
+//! it has seen proposed. Which nodes form the halves is drawn for each round.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use engine::{
+    codec::Frame,
+    crypto::Sign,
+    types::{
+        Block, BlockId, ChainId, Message, Part, PartSet, PeerId, Proposal, Time, ValidatorIndex,
+        Vote,
+    },
+};
+
+use crate::{
+    byzantine::Filter,
+    choice::{Choices, Stream},
+};
+
+/// How many rounds back second blocks are remembered.
+const REMEMBERED: usize = 64;
+
+/// An equivocating validator.
+#[derive(Debug)]
+pub(super) struct Equivocate {
+    node: PeerId,
+    key: Arc<dyn Sign>,
+    choices: Choices,
+    /// The parts of the own block of a round, until they are complete.
+    own: BTreeMap<(u64, u32), PartSet>,
+    /// The second block of a round: its id and parts.
+    second: BTreeMap<(u64, u32), (BlockId, PartSet)>,
+    /// What was sent in the place of an own message, so that both halves hear the same each time.
+    changed: bool,
+}
+
+impl Equivocate {
+    pub(super) fn new(node: PeerId, key: Arc<dyn Sign>, choices: Choices) -> Self {
+        let (own, second) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            node,
+            key,
+            choices,
+            own,
+            second,
+            changed: false,
+        }
+    }
+
+    /// Whether `to` belongs to the half that hears the second story in this round.
+    fn hears_second(&self, to: PeerId, height: u64, round: u32) -> bool {
+        let coords = [
+            u64::from(self.node.0),
+            height,
+            u64::from(round),
+            u64::from(to.0),
+        ];
+        self.choices.draw(Stream::Byzantine, coords).below(2) == 1
+    }
+
+    fn chain() -> ChainId {
+        ChainId::try_from(b"gauntlet".to_vec()).unwrap_or_default()
+    }
+
+    /// Learns the own block of a round from its parts and makes the second one.
+    fn learn(&mut self, at: (u64, u32), header: Option<BlockId>, part: Option<&Arc<Part>>) {
+        if self.second.contains_key(&at) {
+            return;
+        }
+        if let Some(set) = header.and_then(|id| PartSet::empty(id.parts)) {
+            self.own.insert(at, set);
+        }
+        let Some(set) = self.own.get_mut(&at) else {
+            return;
+        };
+        if let Some(part) = part {
+            // A part of another block is none of ours.
+            let _ = set.add(part);
+        }
+        if let Some(mut block) = set.assemble().and_then(|bytes| Block::decode(&bytes).ok()) {
+            block.header.time = Time(block.header.time.0 + 1);
+            self.second.insert(at, block.cut());
+            while self.second.len() > REMEMBERED {
+                self.second.pop_first();
+            }
+            self.own.clear();
+        }
+    }
+
+    fn second_proposal(&self, proposal: &Proposal) -> Option<Proposal> {
+        let at = (proposal.height.0, proposal.round.0);
+        let (block, _) = self.second.get(&at)?;
+        let mut second = Proposal {
+            block: *block,
+            pol_round: None,
+            ..proposal.clone()
+        };
+        second.signature = self.key.sign(&second.sign_bytes(&Self::chain()));
+        Some(second)
+    }
+
+    fn second_vote(&self, vote: &Vote) -> Vote {
+        let at = (vote.height.0, vote.round.0);
+        let made_up = self.second.get(&at).map(|(id, _)| *id);
+        let block = match (vote.block, made_up) {
+            (Some(_), None) => None,
+            (_, made_up) => made_up,
+        };
+        let mut second = Vote {
+            block,
+            ..vote.clone()
+        };
+        second.signature = self.key.sign(&second.sign_bytes(&Self::chain()));
+        second
+    }
+
+    /// What the second half hears instead of a message.
+    fn instead(&mut self, message: &Message, to: PeerId) -> Vec<Message> {
+        let hears = |height: u64, round: u32| self.hears_second(to, height, round);
+        match message {
+            Message::Proposal(p) if hears(p.height.0, p.round.0) => self
+                .second_proposal(p)
+                .map(Message::Proposal)
+                .into_iter()
+                .collect(),
+            Message::BlockPart {
+                height,
+                round,
+                part,
+            } if hears(height.0, round.0) => {
+                let second = self.second.get(&(height.0, round.0));
+                let index = part.proof.index as usize;
+                let part = second.and_then(|(_, parts)| parts.part(index));
+                let (height, round) = (*height, *round);
+                part.map(|part| Message::BlockPart {
+                    height,
+                    round,
+                    part: Arc::clone(part),
+                })
+                .into_iter()
+                .collect()
+            }
+            Message::Vote(v)
+                if v.index == ValidatorIndex(self.node.0) && hears(v.height.0, v.round.0) =>
+            {
+                vec![Message::Vote(self.second_vote(v))]
+            }
+            Message::NewRoundStep { .. }
+            | Message::NewValidBlock { .. }
+            | Message::Proposal(_)
+            | Message::ProposalPol { .. }
+            | Message::BlockPart { .. }
+            | Message::Vote(_)
+            | Message::HasVote { .. }
+            | Message::VoteSetMaj23 { .. }
+            | Message::VoteSetBits { .. } => vec![message.clone()],
+        }
+    }
+}
+
+impl Filter for Equivocate {
+    fn filter(&mut self, to: PeerId, frame: Frame) -> Vec<Frame> {
+        self.changed = false;
+        let Ok(contents) = frame.contents() else {
+            return vec![frame];
+        };
+        // The whole frame is learned first: a proposal's block is needed for its replacement.
+        for message in contents.messages.iter() {
+            match message {
+                Message::Proposal(p) if p.pol_round.is_none() => {
+                    self.learn((p.height.0, p.round.0), Some(p.block), None);
+                }
+                Message::BlockPart {
+                    height,
+                    round,
+                    part,
+                } => {
+                    self.learn((height.0, round.0), None, Some(part));
+                }
+                Message::NewRoundStep { .. }
+                | Message::NewValidBlock { .. }
+                | Message::Proposal(_)
+                | Message::ProposalPol { .. }
+                | Message::Vote(_)
+                | Message::HasVote { .. }
+                | Message::VoteSetMaj23 { .. }
+                | Message::VoteSetBits { .. } => {}
+            }
+        }
+        let mut messages = Vec::new();
+        for message in contents.messages.iter() {
+            messages.extend(self.instead(message, to));
+        }
+        if *messages == *contents.messages {
+            return vec![frame];
+        }
+        self.changed = true;
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        vec![Frame::encode(contents.channel, messages)]
+    }
+
+    fn count(&mut self) -> Option<&'static str> {
+        self.changed.then_some("equivocate")
+    }
+}

@@ -1,0 +1,342 @@
+//! Who has seen what at one height: votes, proposals, block parts, decisions.
+//!
+//! Every authentic message is kept once; who has seen it is one bit per node. The hot path, a vote
+//! that is known already, touches no allocator and checks no signature.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use engine::types::{
+    BlockId, Hash, Part, PartSetHeader, Proposal, Round, Signature, Time, Vote, VoteKind,
+};
+
+use super::{
+    merkle::root_of_part,
+    quorum::{Mask, only},
+};
+
+/// How many forged messages of a height are remembered as such; further ones are checked anew.
+const MAX_FORGED: usize = 4_096;
+
+/// One height.
+#[derive(Debug)]
+pub(super) struct HeightSeen {
+    nodes: usize,
+    /// What can be voted for, by number; nil is number 0.
+    choices: Vec<Option<BlockId>>,
+    /// In order of rounds.
+    rounds: Vec<RoundSeen>,
+    forged: BTreeSet<ForgedVote>,
+    parts: Vec<PartSeen>,
+    decisions: Vec<DecisionSeen>,
+}
+
+type ForgedVote = (VoteKind, Round, usize, Option<BlockId>, Signature);
+
+/// One round.
+#[derive(Debug)]
+pub(super) struct RoundSeen {
+    round: u32,
+    prevotes: Tally,
+    precommits: Tally,
+    proposals: Vec<ProposalSeen>,
+}
+
+/// The votes of one kind in one round.
+#[derive(Debug)]
+struct Tally {
+    /// By voter: what it voted, and the signature.
+    cast: Vec<Vec<(usize, Signature)>>,
+    /// By number of the choice, then by node: whose votes it has seen.
+    seen: Vec<Vec<Mask>>,
+}
+
+/// A proposal signed by its round's proposer.
+#[derive(Debug)]
+pub(super) struct ProposalSeen {
+    pub(super) proposal: Proposal,
+    /// Who has seen it.
+    pub(super) nodes: Mask,
+}
+
+/// A block part.
+#[derive(Debug)]
+struct PartSeen {
+    part: Arc<Part>,
+    /// The set it belongs to; `None` if its proof is broken.
+    set: Option<PartSetHeader>,
+    nodes: Mask,
+}
+
+/// What a correct node announced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DecisionSeen {
+    pub(super) node: usize,
+    pub(super) time: Time,
+    pub(super) round: u32,
+    pub(super) id: BlockId,
+    pub(super) app_hash: Hash,
+}
+
+impl HeightSeen {
+    /// A height of which nothing was seen, among so many nodes.
+    pub(super) fn new(nodes: usize) -> Self {
+        Self {
+            nodes,
+            choices: vec![None],
+            rounds: Vec::new(),
+            forged: BTreeSet::new(),
+            parts: Vec::new(),
+            decisions: Vec::new(),
+        }
+    }
+
+    /// Marks a vote that is known to be authentic. `false` if it is not known.
+    pub(super) fn mark_known(&mut self, node: usize, voter: usize, vote: &Vote) -> bool {
+        let Ok(at) = self.find(vote.round.0) else {
+            return false;
+        };
+        let choices = &self.choices;
+        let tally = self.rounds[at].tally_mut(vote.kind);
+        let known = tally.cast.get(voter).and_then(|cast| {
+            let same = |(choice, signature): &&(usize, Signature)| {
+                *signature == vote.signature && choices[*choice] == vote.block
+            };
+            cast.iter().find(same)
+        });
+        let Some(&(choice, _)) = known else {
+            return false;
+        };
+        tally.seen[choice][node] |= only(voter);
+        true
+    }
+
+    /// Whether a vote is known to be forged.
+    pub(super) fn is_forged(&self, voter: usize, vote: &Vote) -> bool {
+        !self.forged.is_empty() && self.forged.contains(&forged_key(voter, vote))
+    }
+
+    /// Remembers that a vote is forged.
+    pub(super) fn add_forged(&mut self, voter: usize, vote: &Vote) {
+        if self.forged.len() < MAX_FORGED {
+            self.forged.insert(forged_key(voter, vote));
+        }
+    }
+
+    /// Adds a vote just found authentic. Nobody has seen it yet.
+    pub(super) fn add_vote(&mut self, voter: usize, vote: &Vote) {
+        let choice = self.intern(vote.block);
+        let nodes = self.nodes;
+        let tally = self.round_mut(vote.round.0).tally_mut(vote.kind);
+        if tally.seen.len() <= choice {
+            tally.seen.resize_with(choice + 1, Vec::new);
+        }
+        if tally.seen[choice].is_empty() {
+            tally.seen[choice] = vec![0; nodes];
+        }
+        tally.cast[voter].push((choice, vote.signature));
+    }
+
+    /// Marks a node's own vote, which was added before, as seen by itself.
+    pub(super) fn mark_own_vote(
+        &mut self,
+        node: usize,
+        (kind, round): (VoteKind, u32),
+        block: Option<BlockId>,
+    ) {
+        let choice = self.choices.iter().position(|known| *known == block);
+        if let (Some(choice), Ok(at)) = (choice, self.find(round)) {
+            let seen = self.rounds[at].tally_mut(kind).seen.get_mut(choice);
+            if let Some(mask) = seen.and_then(|seen| seen.get_mut(node)) {
+                *mask |= only(node);
+            }
+        }
+    }
+
+    /// Whether this very vote is known to be authentic, whoever saw it.
+    pub(super) fn knows_vote(
+        &self,
+        (kind, round): (VoteKind, u32),
+        voter: usize,
+        (block, signature): (Option<BlockId>, &Signature),
+    ) -> bool {
+        let Ok(at) = self.find(round) else {
+            return false;
+        };
+        let cast = self.rounds[at].tally(kind).cast.get(voter);
+        cast.is_some_and(|cast| {
+            cast.iter()
+                .any(|(choice, s)| s == signature && self.choices[*choice] == block)
+        })
+    }
+
+    /// Whose votes for a choice a node has seen.
+    pub(super) fn voters(
+        &self,
+        node: usize,
+        (kind, round): (VoteKind, u32),
+        block: Option<BlockId>,
+    ) -> Mask {
+        let find = || {
+            let choice = self.choices.iter().position(|known| *known == block)?;
+            let tally = self.rounds[self.find(round).ok()?].tally(kind);
+            tally.seen.get(choice)?.get(node).copied()
+        };
+        find().unwrap_or(0)
+    }
+
+    /// The rounds of which something was seen, ascending.
+    pub(super) fn rounds(&self) -> impl Iterator<Item = u32> {
+        self.rounds.iter().map(|round| round.round)
+    }
+
+    /// The authentic proposals of a round.
+    pub(super) fn proposals(&self, round: u32) -> &[ProposalSeen] {
+        self.find(round)
+            .map_or(&[], |at| &self.rounds[at].proposals)
+    }
+
+    /// Marks a proposal that is known to be its proposer's. `false` if it is not known.
+    pub(super) fn mark_proposal(&mut self, node: usize, proposal: &Proposal) -> bool {
+        let Ok(at) = self.find(proposal.round.0) else {
+            return false;
+        };
+        let known = self.rounds[at]
+            .proposals
+            .iter_mut()
+            .find(|p| p.proposal == *proposal);
+        known.map(|seen| seen.nodes |= only(node)).is_some()
+    }
+
+    /// Whether a proposal is known to be its proposer's.
+    pub(super) fn knows_proposal(&self, proposal: &Proposal) -> bool {
+        let known = self.proposals(proposal.round.0);
+        known.iter().any(|p| p.proposal == *proposal)
+    }
+
+    /// Adds a proposal just found to be its proposer's. Nobody has seen it yet.
+    pub(super) fn add_proposal(&mut self, proposal: &Proposal) {
+        let round = self.round_mut(proposal.round.0);
+        round.proposals.push(ProposalSeen {
+            proposal: proposal.clone(),
+            nodes: 0,
+        });
+    }
+
+    /// Marks a node's own proposal, which was added before, as seen by itself.
+    pub(super) fn mark_own_proposal(&mut self, node: usize, round: u32, block: BlockId) {
+        if let Ok(at) = self.find(round) {
+            let all = self.rounds[at].proposals.iter_mut();
+            all.filter(|p| p.proposal.block == block)
+                .for_each(|p| p.nodes |= only(node));
+        }
+    }
+
+    /// Marks a block part.
+    pub(super) fn mark_part(&mut self, node: usize, part: &Arc<Part>) {
+        let same = |known: &&mut PartSeen| Arc::ptr_eq(&known.part, part) || known.part == *part;
+        if let Some(known) = self.parts.iter_mut().find(same) {
+            known.nodes |= only(node);
+            return;
+        }
+        let total = part.proof.total;
+        let set = root_of_part(part).map(|hash| PartSetHeader { total, hash });
+        let (part, nodes) = (Arc::clone(part), only(node));
+        self.parts.push(PartSeen { part, set, nodes });
+    }
+
+    /// Which parts of a set somebody of `nodes` has seen, as bytes in order; `None` if one is
+    /// missing.
+    pub(super) fn bytes_of(&self, nodes: Mask, set: PartSetHeader) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for index in 0..set.total {
+            bytes.extend_from_slice(&self.part(nodes, set, index)?.bytes);
+        }
+        Some(bytes)
+    }
+
+    /// Whether a node has seen all parts of a set.
+    pub(super) fn is_complete(&self, node: usize, set: PartSetHeader) -> bool {
+        (0..set.total).all(|index| self.part(only(node), set, index).is_some())
+    }
+
+    fn part(&self, nodes: Mask, set: PartSetHeader, index: u32) -> Option<&Part> {
+        let fits = |p: &&PartSeen| {
+            p.part.proof.index == index && p.nodes & nodes != 0 && p.set == Some(set)
+        };
+        self.parts.iter().find(fits).map(|p| &*p.part)
+    }
+
+    /// What was decided, in order of time.
+    pub(super) fn decisions(&self) -> &[DecisionSeen] {
+        &self.decisions
+    }
+
+    /// Adds a decision.
+    pub(super) fn add_decision(&mut self, decision: DecisionSeen) {
+        self.decisions.push(decision);
+    }
+
+    fn intern(&mut self, block: Option<BlockId>) -> usize {
+        let known = self.choices.iter().position(|known| *known == block);
+        known.unwrap_or_else(|| {
+            self.choices.push(block);
+            self.choices.len() - 1
+        })
+    }
+
+    fn find(&self, round: u32) -> Result<usize, usize> {
+        self.rounds.binary_search_by_key(&round, |seen| seen.round)
+    }
+
+    fn round_mut(&mut self, round: u32) -> &mut RoundSeen {
+        let at = self.find(round).unwrap_or_else(|at| {
+            let (prevotes, precommits) = (Tally::new(self.nodes), Tally::new(self.nodes));
+            let proposals = Vec::new();
+            let new = RoundSeen {
+                round,
+                prevotes,
+                precommits,
+                proposals,
+            };
+            self.rounds.insert(at, new);
+            at
+        });
+        &mut self.rounds[at]
+    }
+}
+
+impl RoundSeen {
+    fn tally(&self, kind: VoteKind) -> &Tally {
+        match kind {
+            VoteKind::Prevote => &self.prevotes,
+            VoteKind::Precommit => &self.precommits,
+        }
+    }
+
+    fn tally_mut(&mut self, kind: VoteKind) -> &mut Tally {
+        match kind {
+            VoteKind::Prevote => &mut self.prevotes,
+            VoteKind::Precommit => &mut self.precommits,
+        }
+    }
+}
+
+impl Tally {
+    fn new(voters: usize) -> Self {
+        Self {
+            cast: vec![Vec::new(); voters],
+            seen: Vec::new(),
+        }
+    }
+}
+
+impl ProposalSeen {
+    /// Whether a node has seen it.
+    pub(super) fn seen_by(&self, node: usize) -> bool {
+        self.nodes >> node & 1 == 1
+    }
+}
+
+fn forged_key(voter: usize, vote: &Vote) -> ForgedVote {
+    (vote.kind, vote.round, voter, vote.block, vote.signature)
+}

@@ -1,0 +1,65 @@
+//! What is judged, in words: for documentation and reports. The files of the oracles say more.
+
+/// Name, statement and source of every oracle.
+pub const ORACLES: [(&str, &str, &str); 12] = [
+    (
+        "recovery",
+        "a correct node goes on from whatever an honest crash left on its disk",
+        "D3; TestWALCrash of CometBFT",
+    ),
+    (
+        "no_send_before_durable",
+        "a correct node sends what it signed only after the record that holds it is durable",
+        "D2; the write-ahead log of Tendermint",
+    ),
+    (
+        "vote_once",
+        "a correct node signs one value per height, round and step, and never for an earlier step",
+        "L1, L2; classic_safety.ivy: prevote_unique_per_round",
+    ),
+    (
+        "proposer_only",
+        "a correct node proposes only in its own turn, once, and with the polka it names",
+        "L3; abstract_tendermint.ivy: l_11",
+    ),
+    (
+        "lock_safety",
+        "a locked correct node prevotes another block only after a later polka for it",
+        "L5; classic_safety.ivy: locks; lemma 3 of arXiv 1807.04938",
+    ),
+    (
+        "prevote_justified",
+        "a correct node prevotes a block only after its proposal, and the polka that it names",
+        "L4; abstract_tendermint.ivy: l_22, l_28",
+    ),
+    (
+        "precommit_justified",
+        "a correct node precommits a block only after a polka for it in the same round",
+        "L6; classic_safety.ivy: precommitted_is_quorum_prevote",
+    ),
+    (
+        "decision_justified",
+        "a correct node decides only what more than 2/3 precommitted in one round, and in full",
+        "S4; classic_safety.ivy: decision_is_quorum_precommit",
+    ),
+    (
+        "agreement",
+        "correct nodes decide the same block at each height, each height once and in order",
+        "S1, S2; TendermintAcc_004_draft.tla: Agreement",
+    ),
+    (
+        "chain_integrity",
+        "each decided block certifies the one before it with valid precommits of more than 2/3",
+        "S5; LastCommit of Tendermint",
+    ),
+    (
+        "validity",
+        "a decided block follows from the chain before it, and its transactions from clients",
+        "S3; TendermintAcc_004_draft.tla: Validity",
+    ),
+    (
+        "liveness",
+        "after healing, every node of the core decides the next heights inside the bound",
+        "T1; TendermintPBT.tla: TimeLiveness; lemma 7 of arXiv 1807.04938",
+    ),
+];

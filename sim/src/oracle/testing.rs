@@ -1,0 +1,387 @@
+//! Hand-made histories: events as the world would emit them, with signatures that are cheap to make
+//! and cannot be mistaken for one another's.
+
+use std::sync::Arc;
+
+use engine::{
+    app::{App, Call, Item},
+    codec::Frame,
+    consensus::Decision,
+    crypto::Verify,
+    node::{Entry, Record},
+    types::{
+        Block, BlockId, Bounded, ChainId, Commit, CommitSig, Hash, Header, Height, Lsn, Message,
+        PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Time, Tx, ValidatorIndex,
+        Vote, VoteKind, sha256,
+    },
+};
+
+use super::{Judge, Member, Setup, Violation, merkle::digest};
+use crate::trace::{Event, What};
+
+/// A signature is the digest of key and message, twice.
+#[derive(Debug)]
+pub(super) struct Plain;
+
+impl Verify for Plain {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+        sign_as(key, message) == *signature
+    }
+}
+
+fn sign_as(key: &PublicKey, message: &[u8]) -> Signature {
+    let half = digest(&[&key.0[..], message].concat()).0;
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&half);
+    signature[32..].copy_from_slice(&half);
+    Signature(signature)
+}
+
+pub(super) fn chain_id() -> ChainId {
+    ChainId::try_from(b"test".to_vec()).unwrap()
+}
+
+pub(super) fn key(node: usize) -> PublicKey {
+    PublicKey([u8::try_from(node).unwrap() + 1; 32])
+}
+
+/// Nodes of power one; those in `byzantine` are not correct.
+pub(super) fn setup(nodes: usize, byzantine: &[usize]) -> Setup {
+    let member = |i: usize| Member {
+        key: key(i),
+        power: 1,
+        correct: !byzantine.contains(&i),
+    };
+    Setup {
+        chain: chain_id(),
+        validators: (0..nodes).map(member).collect(),
+        verify: Arc::new(Plain),
+        within_one_third: 3 * byzantine.len() < nodes,
+    }
+}
+
+/// Some block id.
+pub(super) fn id(byte: u8) -> BlockId {
+    let hash = Hash([byte; 32]);
+    BlockId {
+        hash,
+        parts: PartSetHeader { total: 1, hash },
+    }
+}
+
+pub(super) fn vote(
+    by: usize,
+    kind: VoteKind,
+    (height, round): (u64, u32),
+    block: Option<BlockId>,
+) -> Message {
+    let index = ValidatorIndex::new(by);
+    let (address, signature) = (key(by).address(), Signature([0; 64]));
+    let (height, round) = (Height(height), Round(round));
+    let mut vote = Vote {
+        kind,
+        height,
+        round,
+        block,
+        index,
+        address,
+        signature,
+    };
+    vote.signature = sign_as(&key(by), &vote.sign_bytes(&chain_id()));
+    Message::Vote(vote)
+}
+
+pub(super) fn prevote(by: usize, at: (u64, u32), block: Option<BlockId>) -> Message {
+    vote(by, VoteKind::Prevote, at, block)
+}
+
+pub(super) fn precommit(by: usize, at: (u64, u32), block: Option<BlockId>) -> Message {
+    vote(by, VoteKind::Precommit, at, block)
+}
+
+pub(super) fn proposal(
+    by: usize,
+    (height, round): (u64, u32),
+    block: BlockId,
+    pol: Option<u32>,
+) -> Message {
+    let (height, round, pol_round) = (Height(height), Round(round), pol.map(Round));
+    let signature = Signature([0; 64]);
+    let mut proposal = Proposal {
+        height,
+        round,
+        pol_round,
+        block,
+        signature,
+    };
+    proposal.signature = sign_as(&key(by), &proposal.sign_bytes(&chain_id()));
+    Message::Proposal(proposal)
+}
+
+/// A judge, and the pen that writes the history it judges.
+pub(super) struct History {
+    pub(super) judge: Judge,
+    seq: u64,
+    lsn: Vec<u64>,
+    /// The first violation.
+    pub(super) verdict: Result<(), Box<Violation>>,
+}
+
+impl History {
+    pub(super) fn new(setup: Setup) -> Self {
+        let lsn = vec![1; setup.validators.len()];
+        Self {
+            judge: Judge::new(setup),
+            seq: 0,
+            lsn,
+            verdict: Ok(()),
+        }
+    }
+
+    /// Something happens to a node, one millisecond after the last thing.
+    pub(super) fn happens(&mut self, node: usize, what: What) -> &mut Self {
+        self.seq += 1;
+        let node = Some(PeerId(u16::try_from(node).unwrap()));
+        let event = Event {
+            seq: self.seq,
+            time: Time(self.seq * 1_000_000),
+            node,
+            what,
+        };
+        if self.verdict.is_ok() {
+            self.verdict = self.judge.observe(&event);
+        }
+        self
+    }
+
+    pub(super) fn append(&mut self, node: usize, message: &Message) -> &mut Self {
+        let lsn = Lsn(self.lsn[node]);
+        self.lsn[node] += 1;
+        let record = Record::Own {
+            messages: vec![message.clone()],
+        };
+        let entry = Arc::new(Entry {
+            time: Time(0),
+            record,
+        });
+        self.happens(node, What::Appended { lsn, entry })
+    }
+
+    pub(super) fn sync(&mut self, node: usize) -> &mut Self {
+        let lsn = Lsn(self.lsn[node] - 1);
+        self.happens(node, What::Synced { lsn })
+    }
+
+    pub(super) fn send(&mut self, node: usize, message: &Message) -> &mut Self {
+        let frame = Frame::encode(message.channel(), vec![message.clone()]);
+        self.happens(
+            node,
+            What::Sent {
+                packet: 0,
+                to: PeerId(0),
+                frame,
+            },
+        )
+    }
+
+    /// Signs in good order: log, disk, network.
+    pub(super) fn sign(&mut self, node: usize, message: &Message) -> &mut Self {
+        self.append(node, message).sync(node).send(node, message)
+    }
+
+    pub(super) fn get(&mut self, node: usize, message: &Message) -> &mut Self {
+        let frame = Frame::encode(message.channel(), vec![message.clone()]);
+        self.happens(
+            node,
+            What::Delivered {
+                packet: 0,
+                from: PeerId(0),
+                frame,
+            },
+        )
+    }
+
+    pub(super) fn get_all(&mut self, node: usize, messages: &[Message]) -> &mut Self {
+        messages.iter().for_each(|message| {
+            self.get(node, message);
+        });
+        self
+    }
+
+    pub(super) fn crash(&mut self, node: usize) -> &mut Self {
+        self.happens(node, What::Crashed)
+    }
+
+    pub(super) fn start(&mut self, node: usize, height: u64) -> &mut Self {
+        self.happens(
+            node,
+            What::Started {
+                incarnation: 1,
+                height: Height(height),
+            },
+        )
+    }
+
+    /// A node sees the parts and precommits of a decision, and announces it.
+    pub(super) fn decide(&mut self, node: usize, decided: &Decision, app_hash: Hash) -> &mut Self {
+        self.see(node, decided).announce(node, decided, app_hash)
+    }
+
+    pub(super) fn see(&mut self, node: usize, decided: &Decision) -> &mut Self {
+        let at = (decided.block.header.height.0, decided.round.0);
+        for by in 0..decided.commit.signatures.len() {
+            self.get(node, &precommit(by, at, Some(decided.id)));
+        }
+        self.see_parts(node, decided)
+    }
+
+    pub(super) fn see_parts(&mut self, node: usize, decided: &Decision) -> &mut Self {
+        let (height, round) = (decided.block.header.height, decided.round);
+        for i in decided.parts.have().ones() {
+            let part = Arc::clone(decided.parts.part(i).unwrap());
+            self.get(
+                node,
+                &Message::BlockPart {
+                    height,
+                    round,
+                    part,
+                },
+            );
+        }
+        self
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        node: usize,
+        decided: &Decision,
+        app_hash: Hash,
+    ) -> &mut Self {
+        let height = decided.block.header.height;
+        let decision = Arc::new(decided.clone());
+        self.happens(
+            node,
+            What::Decided {
+                height,
+                app_hash,
+                decision,
+            },
+        )
+    }
+
+    pub(super) fn submit(&mut self, tx: &Tx) -> &mut Self {
+        self.happens(0, What::Submitted { tx: sha256(tx) })
+    }
+
+    /// The name of the oracle that fired.
+    pub(super) fn fired(&self) -> &'static str {
+        self.verdict
+            .as_ref()
+            .map_or_else(|violation| violation.oracle, |()| "none")
+    }
+
+    pub(super) fn violation(&self) -> &Violation {
+        self.verdict.as_ref().expect_err("an oracle fired")
+    }
+}
+
+/// A transaction that sets a key.
+pub(super) fn tx(key: &[u8]) -> Tx {
+    let item = |bytes: &[u8]| Item::try_from(bytes.to_vec()).unwrap();
+    Call::Set {
+        key: item(key),
+        value: item(b"value"),
+    }
+    .to_tx()
+}
+
+/// Builds a valid chain, with the engine's own data types.
+pub(super) struct Chain {
+    nodes: usize,
+    height: Height,
+    last: Option<(BlockId, Commit)>,
+    pub(super) app: App,
+    validators: Vec<(PublicKey, u64)>,
+}
+
+impl Chain {
+    pub(super) fn new(nodes: usize) -> Self {
+        let validators = (0..nodes).map(|i| (key(i), 1)).collect();
+        Self {
+            nodes,
+            height: Height::ZERO,
+            last: None,
+            app: App::default(),
+            validators,
+        }
+    }
+
+    /// The next block, before anybody votes for it.
+    pub(super) fn block(&self, keys: &[&[u8]]) -> Block {
+        let txs: Vec<Tx> = keys.iter().map(|key| tx(key)).collect();
+        let last_commit = self.last.as_ref().map(|(_, commit)| commit.clone());
+        let leaf = |(key, power): &(PublicKey, u64)| [&key.0[..], &power.to_le_bytes()].concat();
+        let leaves: Vec<Vec<u8>> = self.validators.iter().map(leaf).collect();
+        let height = self.height.next();
+        let header = Header {
+            chain: chain_id(),
+            height,
+            time: Time(1_000 * height.0),
+            last_block: self.last.as_ref().map(|(id, _)| *id),
+            last_commit_hash: Block::commit_hash(last_commit.as_ref()),
+            data_hash: Block::data_hash(&txs),
+            validators_hash: engine::types::merkle_root(&leaves),
+            app_hash: self.app.hash(),
+            config_sequence: 0,
+            proposer: key(0).address(),
+        };
+        Block {
+            header,
+            txs: txs.try_into().unwrap(),
+            last_commit,
+        }
+    }
+
+    /// Everybody precommits a block; nothing is executed.
+    pub(super) fn decide(&self, block: Block) -> Decision {
+        let (id, parts) = block.cut();
+        let round = Round(0);
+        let at = (block.header.height.0, 0);
+        let signature = |by| {
+            let Message::Vote(vote) = precommit(by, at, Some(id)) else {
+                panic!("a vote");
+            };
+            CommitSig::Block(vote.signature)
+        };
+        let signatures: Vec<_> = (0..self.nodes).map(signature).collect();
+        let signatures = Bounded::try_from(signatures).unwrap();
+        let commit = Commit {
+            height: block.header.height,
+            round,
+            block: id,
+            signatures,
+        };
+        Decision {
+            round,
+            id,
+            block: Arc::new(block),
+            parts,
+            commit,
+        }
+    }
+
+    /// The chain goes on with a decision.
+    pub(super) fn apply(&mut self, decided: &Decision) -> Hash {
+        self.height = self.height.next();
+        self.app.execute(self.height, &decided.block.txs);
+        self.last = Some((decided.id, decided.commit.clone()));
+        self.app.hash()
+    }
+
+    /// The next block with these keys set, decided by everybody.
+    pub(super) fn next(&mut self, keys: &[&[u8]]) -> Decision {
+        let decided = self.decide(self.block(keys));
+        self.apply(&decided);
+        decided
+    }
+}

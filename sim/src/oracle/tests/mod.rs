@@ -1,0 +1,4 @@
+//! One hand-made violation per oracle, and near misses that must pass.
+
+mod decisions;
+mod single_node;

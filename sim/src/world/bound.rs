@@ -1,0 +1,48 @@
+//! How long a healed core may take: computed from the plan's delays and timeouts, not guessed.
+//!
+//! In the stable phase every message between members of the core arrives within `delay`, unless its
+//! receiver was not ready for it; then it is sent again after an announcement, within `repair`. A
+//! round lasts at most its three timeouts and a repair for each of its three steps. A height is
+//! decided at the latest in the first round with a correct proposer of the core whose valid value
+//! is the newest (paper, lemma 7); before it lie at most the rounds of proposers outside the core
+//! and of core members that do not know the newest valid value yet, fewer than two per node.
+
+use engine::types::{PeerId, Span};
+
+use crate::nemesis::Plan;
+
+/// A bound for the time until the core has decided `plan.stable_heights` more heights, if its
+/// members are at most `behind` heights apart and have reached `round`.
+pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u64) -> Span {
+    let gossip = plan.gossip();
+    let delay = Span::micros(plan.link.latency_us.max).plus(Span::micros(4 * plan.sync_us.max));
+    // Announcement, answer, announcement of what is still missing, answer: each may wait for a
+    // timer.
+    let repair = gossip
+        .interval_max
+        .plus(gossip.resend_after)
+        .plus(gossip.interval)
+        .times(4)
+        .plus(delay.times(8));
+    let timeouts = plan.timeouts.to_engine();
+    let round_time = |r: u32| {
+        let r = engine::types::Round(r);
+        timeouts
+            .propose(r)
+            .plus(timeouts.prevote(r))
+            .plus(timeouts.precommit(r))
+            .plus(repair.times(3))
+    };
+    let outside = u32::try_from(plan.powers.len().saturating_sub(core.len())).unwrap_or(u32::MAX);
+    let rounds = 2 * outside + 4;
+    let first: Span = (round..=round.saturating_add(rounds))
+        .map(round_time)
+        .fold(Span::ZERO, Span::plus);
+    let later: Span = (0..=rounds).map(round_time).fold(Span::ZERO, Span::plus);
+    let between = timeouts.commit.plus(repair);
+    // Who is behind gets a commit and a block for each height it missed.
+    let catch_up = repair.times(2).times(behind);
+    first
+        .plus(catch_up)
+        .plus(later.plus(between).times(plan.stable_heights))
+}

@@ -1,0 +1,270 @@
+//! Carries out the faults of a plan, and the healing at their end.
+
+use engine::{
+    codec::Frame,
+    node::{Entry, Record},
+    types::{Height, Message, PeerId, Span, VoteKind},
+};
+
+use crate::{
+    choice::Stream,
+    disk::CrashFates,
+    nemesis::{Fault, FaultKind, OwnMessage, Unsynced, When},
+    network::{Cut, CutId},
+    trace::What,
+    world::{Pending, Phase, World, bound, fault_name, link_model},
+};
+
+/// Whether a fault waits for a point of the protocol.
+pub(super) fn waits(fault: &Fault) -> bool {
+    !fault.off && begins_at(fault).is_none()
+}
+
+/// When a fault begins, in milliseconds, if it begins at a time.
+pub(super) fn begins_at(fault: &Fault) -> Option<u64> {
+    match fault.at {
+        When::Time { ms } => (!fault.off).then_some(ms),
+        When::Own { .. } | When::Proposed { .. } | When::Append { .. } => None,
+    }
+}
+
+/// What a message says was signed: kind, height and round.
+fn signed(message: &Message) -> Option<(OwnMessage, u64, u32)> {
+    match message {
+        Message::Proposal(p) => Some((OwnMessage::Proposal, p.height.0, p.round.0)),
+        Message::Vote(v) => {
+            let kind = match v.kind {
+                VoteKind::Prevote => OwnMessage::Prevote,
+                VoteKind::Precommit => OwnMessage::Precommit,
+            };
+            Some((kind, v.height.0, v.round.0))
+        }
+        Message::NewRoundStep { .. }
+        | Message::NewValidBlock { .. }
+        | Message::ProposalPol { .. }
+        | Message::BlockPart { .. }
+        | Message::HasVote { .. }
+        | Message::VoteSetMaj23 { .. }
+        | Message::VoteSetBits { .. } => None,
+    }
+}
+
+/// Whether a vote is this node's own.
+fn is_own(message: &Message, node: PeerId) -> bool {
+    !matches!(message, Message::Vote(vote) if vote.index.0 != node.0)
+}
+
+impl World {
+    /// A node is about to send something: faults that wait for it begin before it leaves.
+    pub(super) fn trigger_send(&mut self, node: PeerId, frame: &Frame) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let Ok(contents) = frame.contents() else {
+            return;
+        };
+        for message in contents.messages.iter().filter(|m| is_own(m, node)) {
+            let Some(point) = signed(message) else {
+                continue;
+            };
+            self.trigger(node, |at| match at {
+                When::Own {
+                    node: who,
+                    sends,
+                    height,
+                    round,
+                } => who == node.0 && (sends, height, round) == point,
+                When::Proposed {
+                    proposal_height,
+                    proposal_round,
+                } => (OwnMessage::Proposal, proposal_height, proposal_round) == point,
+                When::Time { .. } | When::Append { .. } => false,
+            });
+        }
+    }
+
+    /// A node has appended a record: faults that wait for it begin before it is synced.
+    pub(super) fn trigger_append(&mut self, node: PeerId, entry: &Entry) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let Record::Own { messages } = &entry.record else {
+            return;
+        };
+        for point in messages.iter().filter_map(signed) {
+            self.trigger(node, |at| match at {
+                When::Append {
+                    node: who,
+                    appends,
+                    height,
+                    round,
+                } => who == node.0 && (appends, height, round) == point,
+                When::Time { .. } | When::Own { .. } | When::Proposed { .. } => false,
+            });
+        }
+    }
+
+    fn trigger(&mut self, node: PeerId, matches: impl Fn(When) -> bool) {
+        if self.phase != Phase::Faults {
+            return;
+        }
+        let due: Vec<usize> = self
+            .waiting
+            .iter()
+            .copied()
+            .filter(|i| matches(self.plan.faults[*i].at))
+            .collect();
+        self.waiting.retain(|i| !due.contains(i));
+        for index in due {
+            self.begin_fault(index, Some(node));
+        }
+    }
+
+    /// Begins a fault. `by` is the node that triggered it.
+    pub(super) fn begin_fault(&mut self, index: usize, by: Option<PeerId>) {
+        if self.phase != Phase::Faults {
+            return;
+        }
+        let kind = self.plan.faults[index].kind.clone();
+        self.count(fault_name(&kind));
+        self.emit(None, What::FaultBegan(kind.clone()));
+        match kind {
+            FaultKind::Partition { groups, for_ms } => {
+                let cut = Cut::Partition {
+                    groups: with_rest(&groups, self.hosts.len()),
+                };
+                self.begin_cut(index, &cut, for_ms);
+            }
+            FaultKind::OneWay { from, to, for_ms } => {
+                let peers = |nodes: &[u16]| nodes.iter().copied().map(PeerId).collect();
+                let cut = Cut::OneWay {
+                    from: peers(&from),
+                    to: peers(&to),
+                };
+                self.begin_cut(index, &cut, for_ms);
+            }
+            FaultKind::Crash {
+                node,
+                restart_after_ms,
+                disk,
+            } => {
+                if let Some(node) = node.map(PeerId).or(by) {
+                    self.crash(node, disk);
+                    if let Some(ms) = restart_after_ms {
+                        let at = self.now.after(Span::millis(ms));
+                        self.queue.push(at, Pending::Start { node });
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_cut(&mut self, index: usize, cut: &Cut, for_ms: u64) {
+        let cut = self.network.start(cut);
+        self.cuts.insert(index, cut);
+        let end = self.now.after(Span::millis(for_ms));
+        self.queue.push(end, Pending::FaultEnd { index, cut });
+    }
+
+    pub(super) fn end_cut(&mut self, index: usize, cut: CutId) {
+        if self.cuts.remove(&index).is_some() {
+            self.network.end(cut);
+            let kind = self.plan.faults[index].kind.clone();
+            self.emit(None, What::FaultEnded(kind));
+        }
+    }
+
+    /// A node loses its power, its memory, and of its disk what was not synced.
+    fn crash(&mut self, node: PeerId, disk: Unsynced) {
+        let choices = self.choices.clone();
+        let host = self.host(node);
+        if !host.up {
+            return;
+        }
+        host.stop();
+        let fates = match disk {
+            Unsynced::Torn => CrashFates::Draw,
+            Unsynced::Lost => CrashFates::LoseAll,
+            Unsynced::Kept => CrashFates::KeepAll,
+        };
+        host.disk
+            .crash(&choices, node, u64::from(host.starts), fates);
+        self.emit(Some(node), What::Crashed);
+    }
+
+    /// The faults are over: the core hears each other without loss and every node of it is up;
+    /// nodes outside it keep whatever is broken about them.
+    pub(super) fn heal(&mut self) {
+        if self.phase != Phase::Faults {
+            return;
+        }
+        self.phase = Phase::Stable;
+        let core = self.draw_core();
+        self.emit(None, What::Healed { core: core.clone() });
+        self.network.heal_all();
+        self.cuts.clear();
+        self.network
+            .set_default_model(link_model(&self.plan, false));
+        for node in self.nodes() {
+            let outside = !core.contains(&node) && self.is_correct(node);
+            if outside {
+                self.network.isolate(node);
+            } else {
+                self.queue.push(self.now, Pending::Start { node });
+            }
+        }
+        let lowest = core
+            .iter()
+            .map(|n| self.hosts[usize::from(n.0)].height)
+            .min();
+        let highest = self.hosts.iter().map(|host| host.height).max();
+        let (lowest, highest) = (
+            lowest.unwrap_or(Height::ZERO),
+            highest.unwrap_or(Height::ZERO),
+        );
+        let round = self
+            .top_rounds
+            .range(lowest.0..)
+            .map(|(_, r)| *r)
+            .max()
+            .unwrap_or(0);
+        let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
+        let by = self.now.after(within);
+        self.liveness.expect(core, self.plan.stable_heights, by);
+        // The deadline is checked after everything that happens at its time.
+        self.queue.push(by.after(Span(1)), Pending::Deadline);
+    }
+
+    /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all
+    /// correct nodes.
+    fn draw_core(&mut self) -> Vec<PeerId> {
+        let mut nodes: Vec<PeerId> = self.nodes().filter(|n| self.is_correct(*n)).collect();
+        let mut draw = self.choices.draw(Stream::Schedule, [u64::MAX, 0, 0, 0]);
+        let all = draw.below(2) == 0;
+        draw.shuffle(&mut nodes);
+        let total: u64 = self.plan.powers.iter().sum();
+        let mut core = Vec::new();
+        let mut power = 0;
+        for node in nodes {
+            if !all && 3 * power > 2 * total {
+                break;
+            }
+            power += self.plan.powers[usize::from(node.0)];
+            core.push(node);
+        }
+        core.sort();
+        core
+    }
+}
+
+/// The groups, and each node that is in none as a group of its own.
+fn with_rest(groups: &[Vec<u16>], nodes: usize) -> Vec<Vec<PeerId>> {
+    let mut all: Vec<Vec<PeerId>> = groups
+        .iter()
+        .map(|group| group.iter().copied().map(PeerId).collect())
+        .collect();
+    let count = u16::try_from(nodes).unwrap_or(u16::MAX);
+    let alone = (0..count).filter(|n| !groups.iter().flatten().any(|g| g == n));
+    all.extend(alone.map(|n| vec![PeerId(n)]));
+    all
+}

@@ -1,0 +1,231 @@
+//! One machine of the world: a validator with its clock, disk and timers.
+
+use engine::{
+    crypto::Keys,
+    node::{Config, Input, Output, StoreConfig, Timer},
+    types::{Height, Lsn, PeerId, Time},
+    wal,
+};
+
+use crate::{
+    choice::{Choices, Stream},
+    clock::NodeClock,
+    disk::SimDisk,
+    nemesis::Plan,
+    trace::What,
+    world::{Cast, DIR, EngineValidator, Pending, Validator, World, genesis, sync_time},
+};
+
+/// Small segments, so that logs are cut often and old segments are removed in every run.
+const SEGMENT_BYTES: u64 = 16 * 1024;
+
+/// One machine.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) validator: Box<dyn Validator>,
+    pub(super) clock: NodeClock,
+    pub(super) disk: SimDisk,
+    pub(super) up: bool,
+    /// Whether it may start again: a node that halted for good may not.
+    pub(super) halted: bool,
+    /// How many times it has started.
+    pub(super) starts: u32,
+    /// The last height it announced, or started after.
+    pub(super) height: Height,
+    /// Which start of each peer it is connected to.
+    pub(super) known: Vec<u32>,
+    /// The disk does one thing after the other.
+    disk_free: Time,
+    disk_jobs: u64,
+    last_lsn: Option<Lsn>,
+    armed: [u64; 2],
+}
+
+impl Host {
+    pub(super) fn new(index: usize, plan: &Plan, choices: &Choices, cast: &Cast) -> Self {
+        let node = PeerId(u16::try_from(index).unwrap_or(u16::MAX));
+        let timeouts = plan.timeouts.to_engine();
+        let seed = choices
+            .draw(Stream::GossipPick, [u64::from(node.0), 0, 0, 0])
+            .next_u64();
+        let gossip = engine::gossip::Config {
+            seed,
+            ..plan.gossip()
+        };
+        let log = wal::Options {
+            segment_bytes: SEGMENT_BYTES,
+            preallocate_bytes: 0,
+            ..wal::Options::default()
+        };
+        let keys = Keys {
+            verify: std::sync::Arc::clone(&cast.verify),
+            sign: Some(std::sync::Arc::clone(&cast.signers[index])),
+        };
+        let config = Config { timeouts, gossip };
+        let store = StoreConfig { wal: log };
+        let validator = EngineValidator::new(genesis(plan, cast), config, store, keys);
+        let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
+        Self {
+            validator: Box::new(validator),
+            clock: NodeClock::new(offset.saturating_mul(1_000_000)),
+            disk: SimDisk::new(node, choices.clone()),
+            up: false,
+            halted: false,
+            starts: 0,
+            height: Height::ZERO,
+            known: vec![0; plan.powers.len()],
+            disk_free: Time(0),
+            disk_jobs: 0,
+            last_lsn: None,
+            armed: [0; 2],
+        }
+    }
+
+    /// Arms a timer; earlier arming is void.
+    pub(super) fn arm(&mut self, timer: Timer) -> u64 {
+        let armed = &mut self.armed[place(timer)];
+        *armed += 1;
+        *armed
+    }
+
+    pub(super) fn is_armed(&self, timer: Timer, armed: u64) -> bool {
+        self.up && self.armed[place(timer)] == armed
+    }
+
+    /// The power is cut: nothing in memory remains, no timer fires.
+    pub(super) fn stop(&mut self) {
+        self.up = false;
+        self.validator.stop();
+        self.armed.iter_mut().for_each(|armed| *armed += 1);
+    }
+
+    /// How many bytes of log and sign state a crash could still take.
+    fn unsynced(&self) -> u64 {
+        self.disk.unsynced_bytes(&format!("{DIR}/wal"))
+            + self.disk.unsynced_bytes(&format!("{DIR}/sign_state"))
+    }
+}
+
+fn place(timer: Timer) -> usize {
+    match timer {
+        Timer::Consensus => 0,
+        Timer::Gossip => 1,
+    }
+}
+
+impl World {
+    /// A node starts from its disk.
+    pub(super) fn start(&mut self, node: PeerId) {
+        let now = self.now;
+        let host = self.host(node);
+        if host.up || host.halted {
+            return;
+        }
+        let mut outputs = Vec::new();
+        let local = host.clock.local(now);
+        let started = host.validator.start(&mut host.disk, local, &mut outputs);
+        match started {
+            Err(reason) => {
+                host.halted = true;
+                self.emit(Some(node), What::StartRefused { reason });
+            }
+            Ok(height) => {
+                host.up = true;
+                host.starts += 1;
+                host.height = host.height.max(height);
+                host.last_lsn = None;
+                host.disk_free = now;
+                let incarnation = host.starts - 1;
+                if incarnation > 0 {
+                    self.count("restart");
+                }
+                self.emit(
+                    Some(node),
+                    What::Started {
+                        incarnation,
+                        height,
+                    },
+                );
+                self.carry_out(node, &mut outputs);
+                self.connect_all(node);
+            }
+        }
+    }
+
+    fn connect_all(&mut self, node: PeerId) {
+        for peer in self.nodes().filter(|peer| *peer != node) {
+            let starts = self.host(peer).starts;
+            self.host(node).known[usize::from(peer.0)] = starts;
+            self.input(node, Input::Connected(peer));
+        }
+    }
+
+    /// Writes that need no answer are made at once; they are durable only after a sync.
+    pub(super) fn write(&mut self, node: PeerId, output: Output) {
+        let host = self.host(node);
+        if let Err(error) = host.validator.carry_out(&mut host.disk, &output) {
+            self.disk_failed(node, error);
+            return;
+        }
+        if let Output::Append { lsn, entry } = output {
+            self.host(node).last_lsn = Some(lsn);
+            let entry: std::sync::Arc<_> = std::sync::Arc::from(entry);
+            self.trigger_append(node, &entry);
+            self.emit(Some(node), What::Appended { lsn, entry });
+        }
+    }
+
+    /// Syncs, commits and reads take time; the disk does them one after the other.
+    pub(super) fn start_disk(&mut self, node: PeerId, output: Output) {
+        let (now, plan, choices) = (self.now, &self.plan, &self.choices);
+        let host = &mut self.hosts[usize::from(node.0)];
+        let took = sync_time(plan, choices, node, host.disk_jobs);
+        host.disk_jobs += 1;
+        let done = host.disk_free.max(now).after(took);
+        host.disk_free = done;
+        let incarnation = host.starts;
+        let output = Box::new(output);
+        self.queue.push(
+            done,
+            Pending::Disk {
+                node,
+                incarnation,
+                output,
+            },
+        );
+    }
+
+    pub(super) fn finish_disk(&mut self, node: PeerId, incarnation: u32, output: &Output) {
+        let host = self.host(node);
+        if !host.up || host.starts != incarnation {
+            return;
+        }
+        let answer = match host.validator.carry_out(&mut host.disk, output) {
+            Ok(answer) => answer,
+            Err(error) => return self.disk_failed(node, error),
+        };
+        let writes = matches!(output, Output::Sync(_) | Output::Commit { .. });
+        // Durable is what the disk says is durable, whatever the engine believes.
+        if writes
+            && let Some(lsn) = self.host(node).last_lsn
+            && self.host(node).unsynced() == 0
+        {
+            self.emit(Some(node), What::Synced { lsn });
+        }
+        if let Some(input) = answer {
+            self.input(node, input);
+        }
+    }
+
+    fn disk_failed(&mut self, node: PeerId, error: String) {
+        self.halt(node, format!("disk: {error}"));
+    }
+
+    /// A node stops for good.
+    pub(super) fn halt(&mut self, node: PeerId, reason: String) {
+        let host = self.host(node);
+        host.stop();
+        host.halted = true;
+        self.emit(Some(node), What::Halted { reason });
+    }
+}

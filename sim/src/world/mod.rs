@@ -1,0 +1,515 @@
+//! The world: one queue of pending things, the hosts they happen to, and the order in which
+//! everything is judged.
+//!
+//! A run has two phases. In the first the plan's faults happen. Then everything is healed, a core
+//! of more than 2/3 of the power must decide more heights within a computed bound, and the rest may
+//! stay broken. After every event the judges look; the run stops at the first violation.
+
+mod bound;
+mod faults;
+mod host;
+mod keys;
+mod packet;
+mod queue;
+mod validator;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use engine::{
+    codec::Frame,
+    node::{Input, Output, Timer},
+    types::{ChainId, Height, PeerId, Span, Time, Tx, ValidatorUpdate},
+};
+
+pub use keys::{Cast, MAX_NODES};
+pub use validator::{DIR, EngineValidator, Validator};
+
+use crate::{
+    byzantine::Filter,
+    choice::{Choices, Ratio, Stream},
+    clock::START,
+    nemesis::{FaultKind, Plan},
+    network::{CutId, Latency, LinkModel, Network},
+    oracle::{Judge, Liveness, Member, Setup, Violation},
+    outcome::{Outcome, RunOptions, Verdict},
+    trace::{Digest, Event, What},
+    workload::Workload,
+    world::{host::Host, queue::Queue},
+};
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Pending {
+    /// A packet arrives.
+    Deliver {
+        packet: u64,
+        from: PeerId,
+        incarnation: u32,
+        to: PeerId,
+        frame: Frame,
+    },
+    /// A timer fires, unless it was armed again.
+    Fire {
+        node: PeerId,
+        timer: Timer,
+        armed: u64,
+    },
+    /// The disk has finished something, unless the node crashed meanwhile.
+    Disk {
+        node: PeerId,
+        incarnation: u32,
+        output: Box<Output>,
+    },
+    /// A node starts (again).
+    Start { node: PeerId },
+    /// A fault of the plan begins.
+    Fault { index: usize },
+    /// A fault of the plan ends.
+    FaultEnd { index: usize, cut: CutId },
+    /// A client submits a transaction.
+    Submit { number: u64 },
+    /// The fault phase ends at the latest.
+    FaultsEnd,
+    /// The healed core must have decided enough.
+    Deadline,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Faults,
+    Stable,
+    Over,
+}
+
+/// One run in progress.
+#[derive(Debug)]
+pub struct World {
+    plan: Plan,
+    choices: Choices,
+    now: Time,
+    queue: Queue<Pending>,
+    hosts: Vec<Host>,
+    network: Network,
+    filters: BTreeMap<PeerId, Box<dyn Filter>>,
+    judge: Judge,
+    liveness: Liveness,
+    /// The highest round in which anything was signed, by height, above what everybody has decided.
+    top_rounds: BTreeMap<u64, u32>,
+    digest: Digest,
+    workload: Workload,
+    options: RunOptions,
+    trace: Vec<Event>,
+    phase: Phase,
+    seq: u64,
+    packets: u64,
+    delivered: u64,
+    rounds: BTreeMap<u32, u64>,
+    decided: Height,
+    counts: BTreeMap<String, u64>,
+    /// Faults that wait for a point of the protocol, by index.
+    waiting: Vec<usize>,
+    /// Which cuts of the fault phase are still in force.
+    cuts: BTreeMap<usize, CutId>,
+    violation: Option<Box<Violation>>,
+    outputs: Vec<Output>,
+}
+
+impl World {
+    /// The world that a plan describes, before its first event.
+    ///
+    /// # Panics
+    /// If the plan is impossible (no nodes, or more than [`MAX_NODES`]): plans are checked where
+    /// they come in.
+    #[must_use]
+    pub fn new(plan: Plan, options: RunOptions) -> Self {
+        let nodes = plan.powers.len();
+        assert!(nodes > 0, "a plan has at least one node");
+        let choices = Choices::new(plan.seed);
+        let cast = Cast::new(nodes, plan.crypto);
+        let setup = setup(&plan, &cast);
+        let hosts = (0..nodes)
+            .map(|i| Host::new(i, &plan, &choices, &cast))
+            .collect();
+        let count = u16::try_from(nodes).unwrap_or(u16::MAX);
+        let network = Network::new(count, link_model(&plan, true));
+        let filters = crate::byzantine::filters(&plan, &cast, &choices);
+        let waiting = (0..plan.faults.len())
+            .filter(|i| faults::waits(&plan.faults[*i]))
+            .collect();
+        let workload = Workload::new(&plan, &choices);
+        let mut world = Self {
+            choices,
+            now: START,
+            queue: Queue::default(),
+            hosts,
+            network,
+            filters,
+            liveness: Liveness::new(&setup),
+            top_rounds: BTreeMap::new(),
+            judge: Judge::new(setup),
+            digest: Digest::default(),
+            workload,
+            options,
+            trace: Vec::new(),
+            phase: Phase::Faults,
+            seq: 0,
+            packets: 0,
+            delivered: 0,
+            rounds: BTreeMap::new(),
+            decided: Height::ZERO,
+            counts: BTreeMap::new(),
+            waiting,
+            cuts: BTreeMap::new(),
+            violation: None,
+            outputs: Vec::new(),
+            plan,
+        };
+        world.schedule_plan();
+        world
+    }
+
+    fn schedule_plan(&mut self) {
+        for node in self.nodes() {
+            self.queue.push(START, Pending::Start { node });
+        }
+        for (index, fault) in self.plan.faults.iter().enumerate() {
+            if let Some(ms) = faults::begins_at(fault) {
+                self.queue
+                    .push(START.after(Span::millis(ms)), Pending::Fault { index });
+            }
+        }
+        if self.plan.tx_every_ms > 0 {
+            self.queue.push(START, Pending::Submit { number: 0 });
+        }
+        let end = START.after(Span::millis(self.plan.faults_end_ms));
+        self.queue.push(end, Pending::FaultsEnd);
+    }
+
+    /// Runs to the end. `at` is told every new time before anything happens at it.
+    ///
+    /// # Panics
+    /// If time went back, or the engine broke one of its own assertions.
+    pub fn run(&mut self, at: &mut dyn FnMut(Time)) {
+        while self.phase != Phase::Over && self.violation.is_none() {
+            let Some((time, pending)) = self.queue.pop() else {
+                break;
+            };
+            assert!(time >= self.now, "time only goes forward");
+            if time > self.now {
+                at(time);
+                self.now = time;
+            }
+            self.happen(pending);
+        }
+    }
+
+    fn happen(&mut self, pending: Pending) {
+        match pending {
+            Pending::Deliver {
+                packet,
+                from,
+                incarnation,
+                to,
+                frame,
+            } => {
+                self.deliver(packet, (from, incarnation), to, frame);
+            }
+            Pending::Fire { node, timer, armed } => self.fire(node, timer, armed),
+            Pending::Disk {
+                node,
+                incarnation,
+                output,
+            } => {
+                self.finish_disk(node, incarnation, &output);
+            }
+            Pending::Start { node } => self.start(node),
+            Pending::Fault { index } => self.begin_fault(index, None),
+            Pending::FaultEnd { index, cut } => self.end_cut(index, cut),
+            Pending::Submit { number } => self.submit(number),
+            Pending::FaultsEnd => self.heal(),
+            Pending::Deadline => self.check_deadline(),
+        }
+    }
+
+    /// What the run found, after [`World::run`].
+    #[must_use]
+    pub fn outcome(self, panic: Option<String>) -> Outcome {
+        let violation = self.violation.map(|v| *v);
+        let verdict = match (&panic, &violation) {
+            (Some(_), _) => Verdict::Panic,
+            (None, Some(v)) if v.liveness => Verdict::Liveness,
+            (None, Some(_)) => Verdict::Safety,
+            (None, None) => Verdict::Pass,
+        };
+        let mut oracles = self.judge.checks();
+        oracles.insert(
+            "liveness".to_owned(),
+            u64::from(self.liveness.goal().is_some()),
+        );
+        Outcome {
+            plan: self.plan,
+            verdict,
+            digest: self.digest.hex(),
+            heights: self.decided.0,
+            virtual_ms: self.now.since(START).0 / 1_000_000,
+            events: self.seq,
+            messages_delivered: self.delivered,
+            rounds: self.rounds,
+            faults: self.counts,
+            oracles,
+            violations: violation.into_iter().collect(),
+            panic,
+            trace: self.trace,
+        }
+    }
+
+    /// Something happened: it enters the digest and the trace, and the judges look at it.
+    fn emit(&mut self, node: Option<PeerId>, what: What) {
+        let event = Event {
+            seq: self.seq,
+            time: self.now,
+            node,
+            what,
+        };
+        self.seq += 1;
+        self.digest.observe(&event);
+        let judged = self.judge.observe(&event);
+        self.liveness.observe(&event);
+        if self.options.trace {
+            self.trace.push(event);
+        }
+        if self.violation.is_none() {
+            self.violation = judged.err();
+        }
+    }
+
+    fn count(&mut self, what: &str) {
+        match self.counts.get_mut(what) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(what.to_owned(), 1)),
+        }
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = PeerId> + use<> {
+        let nodes = u16::try_from(self.hosts.len()).unwrap_or(u16::MAX);
+        (0..nodes).map(PeerId)
+    }
+
+    fn host(&mut self, node: PeerId) -> &mut Host {
+        &mut self.hosts[usize::from(node.0)]
+    }
+
+    fn is_correct(&self, node: PeerId) -> bool {
+        !self
+            .plan
+            .byzantine
+            .iter()
+            .any(|byzantine| byzantine.node == node.0)
+    }
+
+    /// Gives a node an input and carries out what it wants.
+    fn input(&mut self, node: PeerId, input: Input) {
+        let now = self.now;
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let host = self.host(node);
+        if host.up {
+            let local = host.clock.local(now);
+            host.validator.step(local, input, &mut outputs);
+        }
+        self.carry_out(node, &mut outputs);
+        self.outputs = outputs;
+    }
+
+    fn carry_out(&mut self, node: PeerId, outputs: &mut Vec<Output>) {
+        for output in outputs.drain(..) {
+            if self.violation.is_some() || !self.host(node).up {
+                continue;
+            }
+            match output {
+                Output::Send { to, frame } => self.send(node, to, frame),
+                Output::Arm { timer, at } => self.arm(node, timer, at),
+                Output::Append { .. } | Output::SaveSignState(_) => self.write(node, output),
+                Output::Sync(_) | Output::Commit { .. } | Output::Load { .. } => {
+                    self.start_disk(node, output);
+                }
+                Output::Decided {
+                    height,
+                    app_hash,
+                    decision,
+                } => {
+                    self.note_decision(height, decision.round.0);
+                    self.host(node).height = height;
+                    self.emit(
+                        Some(node),
+                        What::Decided {
+                            height,
+                            app_hash,
+                            decision,
+                        },
+                    );
+                    self.check_progress();
+                }
+                Output::Rejected { peer, reason } => {
+                    let reason = reason.to_string();
+                    self.emit(Some(node), What::Rejected { peer, reason });
+                }
+                Output::Refused(_) => {}
+                Output::Halted { reason } => self.halt(node, reason),
+                Output::Notice(notice) => self.emit(Some(node), What::Notice(notice)),
+            }
+        }
+    }
+
+    fn note_decision(&mut self, height: Height, round: u32) {
+        if height > self.decided {
+            self.decided = height;
+            *self.rounds.entry(round).or_default() += 1;
+        }
+    }
+
+    /// Ends the fault phase as soon as every correct node that is up has decided enough.
+    fn check_progress(&mut self) {
+        match self.phase {
+            Phase::Faults => {
+                let enough = Height(self.plan.heights);
+                let behind = |(i, host): (usize, &Host)| {
+                    let node = PeerId(u16::try_from(i).unwrap_or(u16::MAX));
+                    self.is_correct(node) && host.height < enough
+                };
+                if !self.hosts.iter().enumerate().any(behind) {
+                    self.heal();
+                }
+            }
+            Phase::Stable => {
+                if self.liveness.is_met() {
+                    self.phase = Phase::Over;
+                }
+            }
+            Phase::Over => {}
+        }
+    }
+
+    fn check_deadline(&mut self) {
+        if self.phase == Phase::Stable {
+            self.violation = self.liveness.check(self.now).err();
+            self.phase = Phase::Over;
+        }
+    }
+
+    fn submit(&mut self, number: u64) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        let (node, tx): (PeerId, Tx) = self.workload.transaction(number);
+        if self.host(node).up {
+            self.emit(
+                Some(node),
+                What::Submitted {
+                    tx: engine::types::sha256(&tx),
+                },
+            );
+            self.input(node, Input::Submit(tx));
+        }
+        let next = self.now.after(Span::millis(self.plan.tx_every_ms));
+        self.queue
+            .push(next, Pending::Submit { number: number + 1 });
+    }
+
+    fn arm(&mut self, node: PeerId, timer: Timer, local: Time) {
+        let now = self.now;
+        let host = self.host(node);
+        let at = host.clock.world(local, now);
+        let armed = host.arm(timer);
+        self.queue.push(at, Pending::Fire { node, timer, armed });
+    }
+
+    fn fire(&mut self, node: PeerId, timer: Timer, armed: u64) {
+        if self.host(node).is_armed(timer, armed) {
+            let name = match timer {
+                Timer::Consensus => "consensus",
+                Timer::Gossip => "gossip",
+            };
+            self.emit(Some(node), What::Fired { timer: name });
+            self.input(node, Input::Fire(timer));
+        }
+    }
+}
+
+/// What the judges know before the run.
+fn setup(plan: &Plan, cast: &Cast) -> Setup {
+    let correct = |i: usize| !plan.byzantine.iter().any(|b| usize::from(b.node) == i);
+    let member = |(i, signer): (usize, &Arc<dyn engine::crypto::Sign>)| Member {
+        key: signer.public_key(),
+        power: plan.powers[i],
+        correct: correct(i),
+    };
+    let validators: Vec<Member> = cast.signers.iter().enumerate().map(member).collect();
+    let total: u64 = plan.powers.iter().sum();
+    let faulty: u64 = validators
+        .iter()
+        .filter(|m| !m.correct)
+        .map(|m| m.power)
+        .sum();
+    Setup {
+        chain: chain(),
+        validators,
+        verify: Arc::clone(&cast.verify),
+        within_one_third: 3 * faulty < total,
+    }
+}
+
+/// The name of every simulated chain.
+fn chain() -> ChainId {
+    ChainId::try_from(b"gauntlet".to_vec()).unwrap_or_default()
+}
+
+/// The chain's beginning: node i is validator i.
+fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
+    let update = |(signer, power): (&Arc<dyn engine::crypto::Sign>, &u64)| ValidatorUpdate {
+        key: signer.public_key(),
+        power: *power,
+    };
+    let validators = cast.signers.iter().zip(&plan.powers).map(update).collect();
+    engine::ledger::Genesis {
+        chain: chain(),
+        time: START,
+        validators,
+    }
+}
+
+/// The links of the plan; without loss and duplication once the faults are over.
+fn link_model(plan: &Plan, faulty: bool) -> LinkModel {
+    let latency = plan.link.latency_us;
+    let ppm = |parts: u32| {
+        if faulty {
+            Ratio::ppm(parts)
+        } else {
+            Ratio::NEVER
+        }
+    };
+    LinkModel {
+        latency: Latency::Uniform {
+            min_ns: latency.min * 1_000,
+            max_ns: latency.max * 1_000,
+        },
+        loss: ppm(plan.link.loss_ppm),
+        duplicate: ppm(plan.link.duplicate_ppm),
+    }
+}
+
+/// The name of a fault in counts.
+fn fault_name(kind: &FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Partition { .. } => "partition",
+        FaultKind::OneWay { .. } => "one_way",
+        FaultKind::Crash { .. } => "crash",
+    }
+}
+
+/// A drawn time between the plan's bounds for one disk operation.
+fn sync_time(plan: &Plan, choices: &Choices, node: PeerId, number: u64) -> Span {
+    let draw = choices.draw(Stream::DiskLatency, [u64::from(node.0), number, 0, 0]);
+    let mut draw = draw;
+    Span::micros(draw.between(plan.sync_us.min..=plan.sync_us.max.max(plan.sync_us.min)))
+}

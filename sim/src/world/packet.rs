@@ -1,0 +1,146 @@
+//! Packets: from a node's output through the filters of byzantine nodes and the network to another
+//! node's input.
+
+use engine::{
+    codec::Frame,
+    node::Input,
+    types::{Message, PeerId},
+};
+
+use crate::{
+    network::{DropReason, Fate},
+    trace::What,
+    world::{Pending, World},
+};
+
+/// What a frame is about, for the coordinates of its fate: height, round and a small number for its
+/// kind.
+fn about(frame: &Frame) -> ((u64, u32), u8) {
+    let Ok(contents) = frame.contents() else {
+        return ((0, 0), 0);
+    };
+    let Some(first) = contents.messages.first() else {
+        return ((0, 0), 0);
+    };
+    match first {
+        Message::NewRoundStep { height, round, .. } => ((height.0, round.0), 1),
+        Message::NewValidBlock { height, round, .. } => ((height.0, round.0), 2),
+        Message::Proposal(proposal) => ((proposal.height.0, proposal.round.0), 3),
+        Message::ProposalPol {
+            height, pol_round, ..
+        } => ((height.0, pol_round.0), 4),
+        Message::BlockPart { height, round, .. } => ((height.0, round.0), 5),
+        Message::Vote(vote) => ((vote.height.0, vote.round.0), 5 + vote.kind as u8),
+        Message::HasVote { height, round, .. } => ((height.0, round.0), 8),
+        Message::VoteSetMaj23 { height, round, .. } => ((height.0, round.0), 9),
+        Message::VoteSetBits { height, round, .. } => ((height.0, round.0), 10),
+    }
+}
+
+/// How many heights' highest rounds are remembered; nodes further apart catch up without rounds.
+const TRACKED_HEIGHTS: usize = 64;
+
+impl World {
+    /// A node hands a frame to the link. A byzantine node's filter may put others in its place.
+    pub(super) fn send(&mut self, from: PeerId, to: PeerId, frame: Frame) {
+        if let Some(mut filter) = self.filters.remove(&from) {
+            let frames = filter.filter(to, frame);
+            if let Some(what) = filter.count() {
+                self.count(what);
+            }
+            self.filters.insert(from, filter);
+            for frame in frames {
+                self.send_one(from, to, frame);
+            }
+        } else {
+            self.send_one(from, to, frame);
+        }
+    }
+
+    fn send_one(&mut self, from: PeerId, to: PeerId, frame: Frame) {
+        let packet = self.packets;
+        self.packets += 1;
+        self.trigger_send(from, &frame);
+        if !self.host(from).up {
+            return; // the fault that waited for this message stopped its sender before it left
+        }
+        self.emit(
+            Some(from),
+            What::Sent {
+                packet,
+                to,
+                frame: frame.clone(),
+            },
+        );
+        let (hr, kind) = about(&frame);
+        // Proposals and votes.
+        if matches!(kind, 3 | 6 | 7) {
+            let top = self.top_rounds.entry(hr.0).or_default();
+            *top = hr.1.max(*top);
+            while self.top_rounds.len() > TRACKED_HEIGHTS {
+                self.top_rounds.pop_first();
+            }
+        }
+        let fate = self
+            .network
+            .route(&self.choices, self.now, (from, to), hr, kind);
+        let incarnation = self.host(from).starts;
+        let deliver = |world: &mut Self, at, frame| {
+            let pending = Pending::Deliver {
+                packet,
+                from,
+                incarnation,
+                to,
+                frame,
+            };
+            world.queue.push(at, pending);
+        };
+        match fate {
+            Fate::Deliver { at } => deliver(self, at, frame),
+            Fate::Twice { first, second } => {
+                deliver(self, first, frame.clone());
+                deliver(self, second, frame);
+                self.count("duplicate");
+            }
+            Fate::Dropped(DropReason::Loss) => self.drop_packet(to, packet, "loss"),
+            Fate::Dropped(DropReason::Cut) => self.drop_packet(to, packet, "cut"),
+        }
+    }
+
+    fn drop_packet(&mut self, to: PeerId, packet: u64, reason: &'static str) {
+        self.count(reason);
+        self.emit(Some(to), What::Dropped { packet, reason });
+    }
+
+    /// A packet arrives. Packets of a connection that its sender has left behind are lost; the
+    /// first packet of a new connection tells the receiver that there is one.
+    pub(super) fn deliver(
+        &mut self,
+        packet: u64,
+        (from, incarnation): (PeerId, u32),
+        to: PeerId,
+        frame: Frame,
+    ) {
+        let host = self.host(to);
+        let known = host.known[usize::from(from.0)];
+        if !host.up || incarnation < known {
+            let reason = if host.up { "stale" } else { "down" };
+            self.drop_packet(to, packet, reason);
+            return;
+        }
+        if incarnation > known {
+            host.known[usize::from(from.0)] = incarnation;
+            self.input(to, Input::Connected(from));
+        }
+        self.delivered += 1;
+        self.emit(
+            Some(to),
+            What::Delivered {
+                packet,
+                from,
+                frame: frame.clone(),
+            },
+        );
+        self.input(to, Input::Receive { from, frame });
+    }
+}
