@@ -84,35 +84,35 @@ pub(super) struct RunOptions {
     pub(super) draw: Draw,
 }
 
+/// Heads the options that set what is drawn otherwise.
+const DRAWN: &str = "Instead of what the seed draws";
+
 /// What is set instead of drawn from the seed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Instead of what the seed draws")]
 pub(super) struct Draw {
     /// Number of validators.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = DRAWN)]
     validators: Option<u16>,
     /// Heights to decide, faults and stable period together.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = DRAWN)]
     heights: Option<u64>,
     /// Number of byzantine validators.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = DRAWN)]
     byzantine: Option<u16>,
     /// Which signatures; a run takes ed25519, a sweep ideal and every 16th seed both.
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", help_heading = DRAWN)]
     crypto: Option<Crypto>,
     /// No faults at all: nobody byzantine, nothing lost, no crashes, exact clocks.
-    #[arg(long)]
+    #[arg(long, help_heading = DRAWN)]
     no_faults: bool,
     /// Allows byzantine power of one third or more, where nothing is promised.
-    #[arg(long)]
+    #[arg(long, help_heading = DRAWN)]
     beyond_one_third: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Crypto {
-    /// Real signatures.
     Ed25519,
-    /// A table of who signed what: unforgeable by construction, and fast.
     Ideal,
 }
 
@@ -176,9 +176,7 @@ pub(super) struct Trace {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// Columns.
     Text,
-    /// Objects.
     Ndjson,
 }
 

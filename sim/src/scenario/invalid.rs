@@ -69,7 +69,13 @@ impl Source<'_> {
         let told = quoted(error.message());
         let (Some(word), Some(kind)) = (told.first(), Kind::of(error.message())) else {
             let byte = span.map_or(table, |span| span.start);
-            return self.invalid(byte, error.message().trim_end().to_owned());
+            return self.invalid(
+                byte,
+                error
+                    .message()
+                    .trim_end()
+                    .replace("missing field", "missing key"),
+            );
         };
         let region = match &span {
             Some(span) if self.text[span.clone()].contains(word) => span.clone(),
@@ -161,7 +167,7 @@ fn suggestion(word: &str, known: &[&str]) -> String {
     let close = known
         .iter()
         .map(|name| (distance(word, name), *name))
-        .filter(|(distance, name)| *distance <= name.chars().count().max(3) / 3)
+        .filter(|(distance, name)| *distance <= name.chars().count() / 2)
         .min();
     match close {
         Some((_, name)) => format!("; did you mean \"{name}\"?"),

@@ -92,3 +92,6 @@ pub fn files(directory: &Path) -> Result<Vec<PathBuf>, Invalid> {
     files.sort();
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! What broken scenario files are answered, and what short ones mean.
+
+use std::path::Path;
+
+use super::*;
+use crate::nemesis::{FaultKind, OwnMessage, Unsynced, When};
+
+fn parsed(text: &str) -> Result<Scenario, String> {
+    parse(Path::new("bad.toml"), text).map_err(|invalid| invalid.to_string())
+}
+
+fn complaint(text: &str) -> String {
+    parsed(text).expect_err("the file is broken")
+}
+
+#[test]
+fn omitted_keys_have_defaults() {
+    let scenario = parsed("why = \"x\"\n").unwrap();
+    assert_eq!(scenario.name, "bad");
+    assert_eq!(scenario.plan.powers, [1, 1, 1, 1]);
+    assert!(scenario.plan.faults.is_empty());
+    assert_eq!(scenario.expect, Expect::default());
+}
+
+#[test]
+fn a_table_that_is_given_in_part_keeps_the_other_defaults() {
+    let scenario = parsed("why = \"x\"\nlink = { loss_ppm = 7 }\n[timeouts]\npropose = 9\n");
+    let plan = scenario.unwrap().plan;
+    assert_eq!((plan.link.loss_ppm, plan.link.duplicate_ppm), (7, 0));
+    assert_eq!((plan.timeouts.propose, plan.timeouts.delta), (9, 100));
+}
+
+#[test]
+fn all_ways_to_begin_a_fault_are_understood() {
+    let text = r#"
+why = "x"
+[[fault]]
+at = { ms = 5 }
+kind = "one_way"
+from = [0]
+to = [1, 2]
+for_ms = 10
+[[fault]]
+at = { node = 1, sends = "prevote", height = 2 }
+kind = "crash"
+[[fault]]
+at = { proposal_height = 3, proposal_round = 1 }
+kind = "crash"
+off = true
+[[fault]]
+at = { node = 1, appends = "precommit", height = 2, round = 4 }
+kind = "crash"
+node = 2
+disk = "lost"
+"#;
+    let faults = parsed(text).unwrap().plan.faults;
+    assert_eq!(faults[0].at, When::Time { ms: 5 });
+    let (node, height) = (1, 2);
+    let own = When::Own {
+        node,
+        sends: OwnMessage::Prevote,
+        height,
+        round: 0,
+    };
+    assert_eq!(faults[1].at, own);
+    assert!(faults[2].off);
+    let append = When::Append {
+        node,
+        appends: OwnMessage::Precommit,
+        height,
+        round: 4,
+    };
+    assert_eq!(faults[3].at, append);
+    let crash = FaultKind::Crash {
+        node: Some(2),
+        restart_after_ms: None,
+        disk: Unsynced::Lost,
+    };
+    assert_eq!(faults[3].kind, crash);
+}
+
+#[test]
+fn broken_files_are_answered_with_a_place_and_a_remedy() {
+    let broken = [
+        "why = ",
+        "seed = 1\n",
+        "why = \"x\"\nhieghts = 3\n",
+        "why = \"x\"\nheights = \"three\"\n",
+        "why = \"x\"\nbyzantine = [{ node = 1, behaviour = \"equivocat\" }]\n",
+        "why = \"x\"\n\n[[fault]]\nat = { ms = 1 }\nkind = \"crsh\"\n",
+        "why = \"x\"\n\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\n  dsk = \"lost\"\n",
+        "why = \"x\"\n\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\ndisk = \"lots\"\n",
+        "why = \"x\"\n[[fault]]\nat = { node = 1, sends = \"vote\", height = 1 }\nkind = \"crash\"\n",
+        "why = \"x\"\n[[fault]]\nkind = \"crash\"\n",
+        "why = \"x\"\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\nnode = 4\n",
+        "why = \"x\"\n[[fault]]\nat = { ms = 1 }\nkind = \"partition\"\ngroups = [[0]]\n",
+        "why = \"x\"\n[timeouts]\npropse = 4\n",
+        "why = \"x\"\n[expect]\nverdict = \"passes\"\n",
+        "why = \"x\"\n[expect]\nsituations = [\"told_two_storys\"]\n",
+        "why = \"x\"\npowers = []\n",
+        "why = \"x\"\npowers = [2, 1, 1, 1]\n\
+         byzantine = [{ node = 0, behaviour = \"silent\" }]\n",
+        "why = \"x\"\nlink = { latency_us = { min = 5, max = 4 } }\n",
+    ];
+    let answers: Vec<_> = broken.iter().map(|text| complaint(text)).collect();
+    insta::assert_snapshot!(answers.join("\n"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let invalid = load(Path::new("nowhere/x.toml")).unwrap_err();
+    assert!(invalid.to_string().starts_with("nowhere/x.toml: "));
+    assert_eq!(invalid.at, None);
+}
+
+#[test]
+fn the_schedule_of_a_failed_run_can_be_read_again() {
+    let mut plan = crate::report::sample::failed().plan;
+    plan.seed = u64::MAX;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("schedule.toml");
+    std::fs::write(&path, toml::to_string(&plan).unwrap()).unwrap();
+    assert_eq!(load_plan(&path).unwrap(), plan);
+}

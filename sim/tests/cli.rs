@@ -1,0 +1,261 @@
+//! The binary as a person or a script meets it: exit codes, results on stdout, complaints on stderr.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+fn sim(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env("NO_COLOR", "1");
+    command
+}
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn said(output: &Output) -> Said {
+    Said {
+        code: output.status.code().expect("it was not killed"),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs in a directory of its own, for failures leave files.
+fn call(arguments: &[&str]) -> Said {
+    let directory = tempfile::tempdir().unwrap();
+    said(&sim(directory.path(), arguments).output().unwrap())
+}
+
+fn call_at_root(arguments: &[&str]) -> Said {
+    said(&sim(&root(), arguments).output().unwrap())
+}
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("the workspace").to_owned()
+}
+
+/// A run that is over soon.
+const SHORT: [&str; 5] = ["--no-faults", "--heights", "3", "--validators", "4"];
+
+fn with(first: &[&str], rest: &[&str]) -> Said {
+    call(&[first, &SHORT, rest].concat())
+}
+
+fn object(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let help = call(&["--help"]);
+    assert_eq!((help.code, help.err.as_str()), (0, ""));
+    insta::assert_snapshot!("help", help.out);
+    for command in ["run", "sweep", "trace", "scenario"] {
+        let help = call(&[command, "--help"]);
+        assert_eq!(help.code, 0);
+        insta::assert_snapshot!(format!("help_{command}"), help.out);
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_what_to_do() {
+    let wrong: [(&[&str], &str); 12] = [
+        (&[], "try sim --seed 1"),
+        (&["--sed", "1"], "--seed"),
+        (&["swep", "--seeds", "0..1"], "'sweep'"),
+        (&["run"], "--seed"),
+        (&["--seed", "abc"], "a seed is a decimal number"),
+        (&["--seed", "-1"], "'-1'"),
+        (&["--seed", "1", "--validators", "0"], "--validators"),
+        (
+            &["--seed", "1", "--validators", "4", "--byzantine", "2"],
+            "--beyond-one-third",
+        ),
+        (&["--seed", "1", "run", "--seed", "2"], "after the command"),
+        (&["sweep"], "--for 30s"),
+        (&["sweep", "--seeds", "5"], "A..B"),
+        (
+            &["trace", "--seed", "1", "--nodes", "n200"],
+            "there is no n200",
+        ),
+    ];
+    for (arguments, remedy) in wrong {
+        let said = call(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.err);
+        assert!(said.err.contains(remedy), "{arguments:?}: {}", said.err);
+        assert_eq!(said.out, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_bare_seed_is_a_run() {
+    let without_wall = |text: &str| {
+        let mut value = object(text);
+        value["wall_ms"] = Value::Null;
+        value
+    };
+    let bare = with(&["--json", "--seed", "7"], &[]);
+    let run = with(&["run", "--seed", "0x7"], &["--json"]);
+    assert_eq!((bare.code, run.code), (0, 0), "{} {}", bare.err, run.err);
+    assert_eq!(without_wall(&bare.out), without_wall(&run.out));
+    assert_eq!(object(&run.out)["schema"], "sim.run/1");
+    assert_eq!(object(&run.out)["validators"], 4);
+}
+
+#[test]
+fn a_run_says_what_it_drew_and_what_it_found() {
+    let said = with(&["--seed", "7"], &["--check"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert!(
+        said.out.starts_with("seed 7   4 validators"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("\nPASS   "), "{}", said.out);
+    assert!(!said.out.contains('\u{1b}'), "no colour off a terminal");
+}
+
+#[test]
+fn a_sweep_says_the_same_with_any_number_of_threads() {
+    let sweep = |jobs| {
+        let said = with(&["sweep", "--seeds", "0..40", "--jobs", jobs], &[]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let lines = said.out.lines().filter(|line| !line.contains("wall"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(sweep("1"), sweep("3"));
+}
+
+#[test]
+fn a_sweep_in_json_ends_with_its_summary() {
+    let said = with(&["sweep", "--seeds", "0..20", "--json"], &[]);
+    let summary = object(said.out.lines().last().unwrap());
+    assert_eq!(summary["schema"], "sim.sweep/1");
+    assert_eq!(
+        (&summary["seeds"], &summary["failed"]),
+        (&20.into(), &0.into())
+    );
+    assert!(summary["seeds_per_cpu_s"].is_u64());
+    // Seeds 0 and 16 ran with both kinds of signatures.
+    let markers = &summary["markers"];
+    assert_eq!(markers["crypto.ideal"], 20);
+    assert_eq!(markers["crypto.ed25519"], 2);
+}
+
+#[test]
+fn nothing_to_run_exits_with_8() {
+    for arguments in [
+        ["sweep", "--seeds", "5..5"],
+        ["sweep", "--for", "0s"],
+        ["scenario", "run", "--all"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("scenarios")).unwrap();
+        let output = sim(directory.path(), &arguments).output().unwrap();
+        let said = said(&output);
+        assert_eq!(said.code, 8, "{arguments:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_prints_what_it_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = sim(directory.path(), &["sweep", "--for", "60s", "--jobs", "1"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child: Child = command.spawn().unwrap();
+    // Wait for the handler of the signal: the kernel shows it in the mask of caught signals.
+    let status = format!("/proc/{}/status", child.id());
+    while !catches_interrupts(&std::fs::read_to_string(&status).unwrap()) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+    }
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(killed.success());
+    let said = said(&child.wait_with_output().unwrap());
+    assert_eq!(said.code, 130, "{}", said.err);
+    assert!(said.out.contains("INTERRUPTED"), "{}", said.out);
+}
+
+fn catches_interrupts(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 0b10 != 0)
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    for arguments in [
+        vec!["completions", "bash"],
+        [&["trace", "--seed", "1"], SHORT.as_slice()].concat(),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = sim(directory.path(), &arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::with_capacity(16, child.stdout.take().unwrap());
+        reader.read_line(&mut line).unwrap();
+        drop(reader);
+        assert!(!line.is_empty());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_trace_is_text_or_objects() {
+    let text = with(&["trace", "--seed", "1"], &["--nodes", "n1,2"]);
+    assert_eq!(text.code, 0, "{}", text.err);
+    assert!(text.out.trim_start().starts_with("time"), "{}", text.out);
+    let objects = with(&["trace", "--seed", "1", "--format", "ndjson"], &[]);
+    let header = object(objects.out.lines().next().unwrap());
+    assert_eq!(header["schema"], "sim.trace/1");
+    let lines = objects.out.lines().skip(1).map(object).count();
+    assert_eq!(header["events"], lines);
+    let late = with(&["trace", "--seed", "1", "--from", "1h"], &["--json"]);
+    assert_eq!(late.out.lines().count(), 1);
+}
+
+#[test]
+fn broken_and_missing_scenarios_exit_with_7_and_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "why = \"x\"\nbyzantine = [{ node = 1, behaviour = \"equivocat\" }]\n";
+    std::fs::write(directory.path().join("bad.toml"), text).unwrap();
+    let place = "bad.toml:2:38: unknown behaviour \"equivocat\"; did you mean \"equivocate\"?";
+    for (command, file, answer) in [
+        ("check", "bad.toml", place),
+        ("run", "bad.toml", place),
+        ("check", "none.toml", "none.toml: "),
+        ("run", "none.toml", "none.toml: "),
+    ] {
+        let output = sim(directory.path(), &["scenario", command, file]).output();
+        let said = said(&output.unwrap());
+        assert_eq!(said.code, 7, "{command} {file}: {}", said.err);
+        assert!(said.err.contains(answer), "{command} {file}: {}", said.err);
+    }
+}
+
+#[test]
+fn the_kept_scenarios_are_valid_and_listed() {
+    let listed = call_at_root(&["scenario", "list"]);
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    insta::assert_snapshot!("scenarios", listed.out);
+}
+
+#[test]
+#[ignore = "needs the world"]
+fn every_kept_scenario_shows_the_situation_that_it_is_for() {
+    let played = call_at_root(&["scenario", "run", "--all", "--check"]);
+    assert_eq!(played.code, 0, "{}{}", played.out, played.err);
+}
