@@ -180,4 +180,11 @@ impl Judge {
             .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
             .collect()
     }
+
+    /// The highest round in which a correct node has signed something at a height that it has not
+    /// behind it; 0 if there is none.
+    #[must_use]
+    pub fn highest_round(&self) -> u32 {
+        self.ghost.highest_round()
+    }
 }
