@@ -37,8 +37,8 @@ struct Progress {
 }
 
 impl Liveness {
-    /// Expects every node of `core` to decide height `target` (the highest that was decided when the
-    /// core was healed, plus some) before the time is `by`.
+    /// Expects every node of `core` to decide height `target` (the highest that was decided when
+    /// the core was healed, plus some) before the time is `by`.
     #[must_use]
     pub fn expect(core: Vec<PeerId>, target: Height, by: Time) -> Self {
         let progress = |node| Progress {

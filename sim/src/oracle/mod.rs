@@ -1,9 +1,9 @@
 //! The judges. One file per invariant; each names its source.
 //!
 //! Oracles see what the world saw: frames sent and delivered, records written and synced, decisions
-//! announced. They share no logic with the engine: quorum arithmetic, proposer rotation, hash trees,
-//! the block format and the application are written again here, and the engine's own opinion (its
-//! notices, its round state) is never asked.
+//! announced. They share no logic with the engine: quorum arithmetic, proposer rotation, hash
+//! trees, the block format and the application are written again here, and the engine's own opinion
+//! (its notices, its round state) is never asked.
 //!
 //! [`Judge`] is the door: it owns the ghost state and all oracles.
 
