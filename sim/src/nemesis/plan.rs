@@ -124,8 +124,9 @@ pub enum Behaviour {
 }
 
 /// Something that goes wrong.
+///
+/// Unknown keys are refused by [`FaultKind`]: what is left after `at` and `off` belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// When it begins.
     pub at: When,
