@@ -166,6 +166,35 @@ impl Node {
         }
     }
 
+    /// After a replay: own messages that were read from the disk but not released before the crash.
+    ///
+    /// Their record is durable, the sign state saved with it may be lost. It is written anew, and they
+    /// are released when it is durable.
+    pub(super) fn release_again(&mut self, out: &mut Vec<Output>) {
+        let Some(last) = self.unreleased.back().map(|own| own.lsn) else {
+            return;
+        };
+        let chain = self.consensus.chain().chain.clone();
+        for message in self.unreleased.iter().flat_map(|own| &own.messages) {
+            let (bytes, signature) = match message {
+                Message::Proposal(p) => (p.sign_bytes(&chain), p.signature),
+                Message::Vote(v) => (v.sign_bytes(&chain), v.signature),
+                Message::BlockPart { .. }
+                | Message::NewRoundStep { .. }
+                | Message::NewValidBlock { .. }
+                | Message::ProposalPol { .. }
+                | Message::HasVote { .. }
+                | Message::VoteSetMaj23 { .. }
+                | Message::VoteSetBits { .. } => continue,
+            };
+            if let Some(slot) = slot_of_own(message) {
+                self.sign.adopt(slot, bytes, signature);
+            }
+        }
+        out.push(Output::SaveSignState(Box::new(self.sign.clone())));
+        out.push(Output::Sync(last));
+    }
+
     /// After a replay: signs what the log shows should have been signed but was not before the
     /// crash.
     pub(super) fn sign_rest(&mut self, now: Time, out: &mut Vec<Output>) {

@@ -107,11 +107,7 @@ impl Node {
         self.replaying = false;
         self.gossip
             .on_step(now, self.consensus.at(), &mut self.outs);
-        // Durable, for it was read from the disk, but not released before the crash.
-        for own in std::mem::take(&mut self.unreleased) {
-            self.append(now, Record::Released(own.lsn), out);
-            self.release(now, &own.messages, out);
-        }
+        self.release_again(out);
         self.sign_rest(now, out);
         out.extend(committing);
         self.wake_again(now, out);

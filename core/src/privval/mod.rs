@@ -83,6 +83,25 @@ impl SignState {
         self.last.as_ref().map(|s| s.slot)
     }
 
+    /// Learns from the log that something was signed that this state does not know: a crash may keep a
+    /// record and lose the state saved with it. Returns whether it was news.
+    ///
+    /// # Panics
+    /// If `bytes` is longer than 256 bytes, which no sign bytes of ours are.
+    #[expect(clippy::expect_used, reason = "documented panic")]
+    pub fn adopt(&mut self, slot: SignSlot, bytes: Vec<u8>, signature: Signature) -> bool {
+        if self.last() >= Some(slot) {
+            return false;
+        }
+        let bytes = BoundedBytes::try_from(bytes).expect("sign bytes are short");
+        self.last = Some(Signed {
+            slot,
+            bytes,
+            signature,
+        });
+        true
+    }
+
     /// Signs `bytes` for `slot`. The same bytes for the same slot get the same signature again.
     ///
     /// The caller must make the new state durable before the signature is seen by anybody.
@@ -167,18 +186,9 @@ impl SignFile {
     pub fn open(storage: &mut dyn Storage, dir: &str) -> Result<(Self, SignState), SignFileError> {
         let path = format!("{dir}/{FILE}");
         let file = storage.open(&path, Access::Write)?;
-        let mut newest: Option<(u64, SignState)> = None;
-        for slot in 0..2u64 {
-            let mut bytes = [0; SLOT_BYTES];
-            let read = read_full(storage, file, slot * SLOT_BYTES as u64, &mut bytes)?;
-            if let Some((generation, state)) = parse_slot(&bytes[..read])
-                && generation % 2 == slot
-                && newest.as_ref().is_none_or(|(g, _)| *g < generation)
-            {
-                newest = Some((generation, state));
-            }
-        }
-        let (generation, state) = newest.ok_or(SignFileError::Damaged(path))?;
+        let mut bytes = [0; 2 * SLOT_BYTES];
+        let read = read_full(storage, file, 0, &mut bytes)?;
+        let (generation, state) = newest(&bytes[..read]).ok_or(SignFileError::Damaged(path))?;
         Ok((Self { file, generation }, state))
     }
 
@@ -205,6 +215,17 @@ impl SignFile {
     pub fn sync(&self, storage: &mut dyn Storage) -> Result<(), StorageError> {
         storage.sync(self.file)
     }
+}
+
+/// The newest state in the bytes of a sign state file, and its generation; `None` if no slot is
+/// readable.
+#[must_use]
+pub fn newest(bytes: &[u8]) -> Option<(u64, SignState)> {
+    let slots = bytes.chunks(SLOT_BYTES).take(2).zip(0u64..);
+    let valid = slots.filter_map(|(slot, place)| {
+        parse_slot(slot).filter(|(generation, _)| generation % 2 == place)
+    });
+    valid.max_by_key(|(generation, _)| *generation)
 }
 
 /// One slot: CRC-32C of the rest, length, generation and state, zeros.

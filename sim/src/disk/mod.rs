@@ -251,7 +251,7 @@ impl SimDisk {
     /// What a program would read of the file that has this path now.
     #[must_use]
     pub fn read_current(&self, path: &str) -> Option<Vec<u8>> {
-        let id = *self.tree.files().get(path)?;
+        let id = self.tree.find(path)?;
         self.tree.file(id).map(|file| file.bytes().to_vec())
     }
 

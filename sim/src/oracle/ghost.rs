@@ -102,7 +102,7 @@ impl Ghost {
             What::Sent { frame, .. } => self.on_sent(event.time, node, frame),
             What::Delivered { frame, .. } => self.on_delivered(node, frame),
             What::Appended { lsn, entry } => self.on_appended(event.time, node, *lsn, entry),
-            What::Synced { lsn } => self.on_synced(node, *lsn),
+            What::Synced { lsn, .. } => self.on_synced(node, *lsn),
             What::Crashed => self.on_crashed(node),
             What::Started { height, .. } => {
                 self.on_crashed(node);

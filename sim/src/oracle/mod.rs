@@ -35,7 +35,9 @@ mod proposer_only;
 mod quorum;
 mod recovery;
 mod rotation;
+mod round_skip;
 mod seen;
+mod sign_state_durable;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -131,6 +133,8 @@ impl Judge {
     pub fn new(setup: Setup) -> Self {
         let mut oracles: Vec<Box<dyn Oracle>> = vec![
             Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
+            Box::new(sign_state_durable::SignStateDurable::default()),
+            Box::new(round_skip::RoundSkip::default()),
             Box::new(vote_once::VoteOnce::default()),
             Box::new(proposer_only::ProposerOnly::default()),
             Box::new(lock_safety::LockSafety::default()),

@@ -184,6 +184,20 @@ impl HeightSeen {
         find().unwrap_or(0)
     }
 
+    /// Whose votes of either kind, for whatever, a node has seen in a round.
+    pub(super) fn voters_at_all(&self, node: usize, round: u32) -> Mask {
+        let Ok(at) = self.find(round) else {
+            return 0;
+        };
+        let kinds = [VoteKind::Prevote, VoteKind::Precommit];
+        let choices = kinds
+            .into_iter()
+            .flat_map(|kind| &self.rounds[at].tally(kind).seen);
+        choices
+            .filter_map(|nodes| nodes.get(node))
+            .fold(0, |all, some| all | some)
+    }
+
     /// The rounds of which something was seen, ascending.
     pub(super) fn rounds(&self) -> impl Iterator<Item = u32> {
         self.rounds.iter().map(|round| round.round)

@@ -1,7 +1,17 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 12] = [
+pub const ORACLES: [(&str, &str, &str); 14] = [
+    (
+        "sign_state_durable",
+        "a correct node sends what it signed only after its sign state is durable",
+        "D2; PrivValidator of Tendermint saves before it returns a signature",
+    ),
+    (
+        "round_skip",
+        "a correct node that hears more than 1/3 in the next round signs no more in its old one",
+        "L55 of arXiv 1807.04938; L7; scenario NX04",
+    ),
     (
         "recovery",
         "a correct node goes on from whatever an honest crash left on its disk",

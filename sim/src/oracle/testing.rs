@@ -9,6 +9,7 @@ use engine::{
     consensus::Decision,
     crypto::Verify,
     node::{Entry, Record},
+    privval::{SignSlot, SignStep},
     types::{
         Block, BlockId, Bounded, ChainId, Commit, CommitSig, Hash, Header, Height, Lsn, Message,
         PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
@@ -121,11 +122,36 @@ pub(super) fn proposal(
     Message::Proposal(proposal)
 }
 
+/// Where a message stands in the order of signing.
+fn slot(message: &Message) -> Option<SignSlot> {
+    let at = |height, round, step| {
+        Some(SignSlot {
+            height,
+            round,
+            step,
+        })
+    };
+    match message {
+        Message::Proposal(p) => at(p.height, p.round, SignStep::Propose),
+        Message::Vote(v) if v.kind == VoteKind::Prevote => at(v.height, v.round, SignStep::Prevote),
+        Message::Vote(v) => at(v.height, v.round, SignStep::Precommit),
+        Message::NewRoundStep { .. }
+        | Message::NewValidBlock { .. }
+        | Message::ProposalPol { .. }
+        | Message::BlockPart { .. }
+        | Message::HasVote { .. }
+        | Message::VoteSetMaj23 { .. }
+        | Message::VoteSetBits { .. } => None,
+    }
+}
+
 /// A judge, and the pen that writes the history it judges.
 pub(super) struct History {
     pub(super) judge: Judge,
     seq: u64,
     lsn: Vec<u64>,
+    /// What each node's sign state says.
+    pub(super) signed: Vec<Option<SignSlot>>,
     /// The first violation.
     pub(super) verdict: Result<(), Box<Violation>>,
 }
@@ -136,6 +162,7 @@ impl History {
         Self {
             judge: Judge::new(setup),
             seq: 0,
+            signed: vec![None; lsn.len()],
             lsn,
             verdict: Ok(()),
         }
@@ -167,12 +194,14 @@ impl History {
             time: Time(0),
             record,
         });
+        self.signed[node] = self.signed[node].max(slot(message));
         self.happens(node, What::Appended { lsn, entry })
     }
 
     pub(super) fn sync(&mut self, node: usize) -> &mut Self {
         let lsn = Lsn(self.lsn[node] - 1);
-        self.happens(node, What::Synced { lsn })
+        let signed = self.signed[node];
+        self.happens(node, What::Synced { lsn, signed })
     }
 
     pub(super) fn send(&mut self, node: usize, message: &Message) -> &mut Self {
@@ -216,11 +245,13 @@ impl History {
     }
 
     pub(super) fn start(&mut self, node: usize, height: u64) -> &mut Self {
+        let signed = self.signed[node];
         self.happens(
             node,
             What::Started {
                 incarnation: 1,
                 height: Height(height),
+                signed,
             },
         )
     }

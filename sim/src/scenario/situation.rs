@@ -153,7 +153,7 @@ impl Unsent {
     fn observe(&mut self, node: PeerId, what: &What) {
         if let What::Appended { lsn, entry } = what {
             self.own.insert(*lsn, own_slots(node, entry));
-        } else if let What::Synced { lsn } = what {
+        } else if let What::Synced { lsn, .. } = what {
             self.durable = *lsn;
         } else if let What::Sent { frame, .. } = what {
             let messages = frame.contents().map(|contents| contents.messages.iter());

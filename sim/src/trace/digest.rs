@@ -8,6 +8,7 @@ use engine::{
     codec::Frame,
     consensus::{Decision, Notice},
     node::{Entry, Record},
+    privval::SignSlot,
     types::{BlockId, CommitSig, Hash, Hrs, Message, PeerId, Vote},
 };
 use sha2::{Digest as _, Sha256};
@@ -47,9 +48,11 @@ impl Digest {
             What::Started {
                 incarnation,
                 height,
+                signed,
             } => {
                 self.u32(*incarnation);
                 self.u64(height.0);
+                self.signed(*signed);
             }
             What::Crashed => {}
             What::StartRefused { reason } | What::Halted { reason } => self.text(reason),
@@ -71,7 +74,10 @@ impl Digest {
                 self.u64(lsn.0);
                 self.entry(entry);
             }
-            What::Synced { lsn } => self.u64(lsn.0),
+            What::Synced { lsn, signed } => {
+                self.u64(lsn.0);
+                self.signed(*signed);
+            }
             What::Decided {
                 height,
                 app_hash,
@@ -335,6 +341,17 @@ impl Digest {
 
     fn u8(&mut self, value: u8) {
         self.sha.update([value]);
+    }
+
+    fn signed(&mut self, slot: Option<SignSlot>) {
+        match slot {
+            None => self.u32(0),
+            Some(slot) => {
+                self.u32(slot.step as u32);
+                self.u64(slot.height.0);
+                self.u32(slot.round.0);
+            }
+        }
     }
 
     fn u32(&mut self, value: u32) {

@@ -7,6 +7,7 @@ use engine::{
     codec::Frame,
     consensus::{Decision, Notice},
     node::Entry,
+    privval::SignSlot,
     types::{Hash, Height, Lsn, PeerId, Time},
 };
 
@@ -34,6 +35,8 @@ pub enum What {
         incarnation: u32,
         /// The height after which it goes on.
         height: Height,
+        /// What the sign state on its disk says was signed last.
+        signed: Option<SignSlot>,
     },
     /// A node stopped at once.
     Crashed,
@@ -88,6 +91,8 @@ pub enum What {
     Synced {
         /// The last durable record.
         lsn: Lsn,
+        /// What its durable sign state says was signed last.
+        signed: Option<SignSlot>,
     },
     /// A node announced a decision.
     Decided {

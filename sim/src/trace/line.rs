@@ -118,10 +118,14 @@ impl Detail {
             What::Started {
                 incarnation,
                 height,
-            } => Self::Started {
-                incarnation: *incarnation,
-                height: height.0,
-            },
+                ..
+            } => {
+                let (incarnation, height) = (*incarnation, height.0);
+                Self::Started {
+                    incarnation,
+                    height,
+                }
+            }
             What::Crashed => Self::Crashed,
             What::StartRefused { reason } => Self::StartRefused {
                 reason: reason.clone(),
@@ -153,7 +157,7 @@ impl Detail {
                 lsn: lsn.0,
                 record: record(entry),
             },
-            What::Synced { lsn } => Self::Synced { lsn: lsn.0 },
+            What::Synced { lsn, .. } => Self::Synced { lsn: lsn.0 },
             What::Decided {
                 height,
                 app_hash,
@@ -215,10 +219,12 @@ pub(super) fn sentence(what: &What) -> String {
         What::Started {
             incarnation: 0,
             height,
+            ..
         } => format!("start after height {height}"),
         What::Started {
             incarnation,
             height,
+            ..
         } => format!("restart {incarnation} after height {height}"),
         What::Crashed => "crash".to_owned(),
         What::StartRefused { reason } => format!("refuses to start: {reason}"),
@@ -234,7 +240,7 @@ pub(super) fn sentence(what: &What) -> String {
         } => format!("#{packet} from {from}: {}", messages(frame).join(", ")),
         What::Fired { timer } => format!("timer {timer}"),
         What::Appended { lsn, entry } => format!("log {}: {}", lsn.0, record(entry)),
-        What::Synced { lsn } => format!("durable to {}", lsn.0),
+        What::Synced { lsn, .. } => format!("durable to {}", lsn.0),
         What::Decided {
             height, decision, ..
         } => {

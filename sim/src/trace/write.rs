@@ -164,6 +164,7 @@ mod tests {
         let started = What::Started {
             incarnation: 0,
             height,
+            signed: None,
         };
         let sent = What::Sent {
             packet,

@@ -3,6 +3,7 @@
 use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
+    privval::{self, SignSlot},
     types::{Height, Lsn, PeerId, Time},
     wal,
 };
@@ -99,6 +100,12 @@ impl Host {
         self.armed.iter_mut().for_each(|armed| *armed += 1);
     }
 
+    /// What the sign state on the disk says was signed last. Asked only when it is durable.
+    fn signed(&self) -> Option<SignSlot> {
+        let bytes = self.disk.read_current(&format!("{DIR}/sign_state"))?;
+        privval::newest(&bytes)?.1.last()
+    }
+
     /// How many bytes of log and sign state a crash could still take.
     fn unsynced(&self) -> u64 {
         self.disk.unsynced_bytes(&format!("{DIR}/wal"))
@@ -139,13 +146,13 @@ impl World {
                 if incarnation > 0 {
                     self.count("restart");
                 }
-                self.emit(
-                    Some(node),
-                    What::Started {
-                        incarnation,
-                        height,
-                    },
-                );
+                let signed = self.host(node).signed();
+                let started = What::Started {
+                    incarnation,
+                    height,
+                    signed,
+                };
+                self.emit(Some(node), started);
                 self.carry_out(node, &mut outputs);
                 self.connect_all(node);
             }
@@ -214,7 +221,8 @@ impl World {
             && let Some(lsn) = self.host(node).last_lsn
             && self.host(node).unsynced() == 0
         {
-            self.emit(Some(node), What::Synced { lsn });
+            let signed = self.host(node).signed();
+            self.emit(Some(node), What::Synced { lsn, signed });
         }
         if let Some(input) = answer {
             self.input(node, input);

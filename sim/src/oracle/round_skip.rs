@@ -1,0 +1,135 @@
+//! A node follows the others into the next round.
+//!
+//! Statement: once a correct node has signed in a round and then been given votes of the next round
+//! from validators with more than one third of the power, it signs nothing in its old round any
+//! more.
+//!
+//! Source: L55 of arXiv 1807.04938 (L7 of the property list); ByzzFuzz's check of Tendermint;
+//! scenario NX04. Without the rule a node lags behind for ever as soon as the others need it. Votes
+//! given while an input is still being handled do not count yet: one frame may hold several votes.
+//!
+//! Cost: a few mask operations per delivery.
+
+use super::{
+    Ghost, Oracle, Violation,
+    facts::{self, Rule},
+    quorum::Mask,
+};
+use crate::trace::{Event, What};
+
+const RULE: Rule = Rule {
+    name: "round_skip",
+    rule: "L55: a node that hears more than 1/3 of the power in a later round goes there",
+};
+
+/// Where a node last signed, and who was heard in the round after it since then.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    at: Option<(u64, u32)>,
+    /// Who had been heard before it signed; it may have refused those votes.
+    before: Mask,
+    /// Heard in the input that is being handled.
+    now: Mask,
+    /// Heard in earlier inputs.
+    heard: Mask,
+}
+
+/// Watches nodes move on.
+#[derive(Debug, Default)]
+pub(super) struct RoundSkip {
+    places: Vec<Place>,
+    checks: u64,
+}
+
+impl RoundSkip {
+    fn place(&mut self, node: usize) -> &mut Place {
+        if self.places.len() <= node {
+            self.places.resize(node + 1, Place::default());
+        }
+        &mut self.places[node]
+    }
+}
+
+impl Oracle for RoundSkip {
+    fn name(&self) -> &'static str {
+        RULE.name
+    }
+
+    fn observe(&mut self, ghost: &Ghost, event: &Event) -> Result<(), Box<Violation>> {
+        let Some(node) = ghost.correct(event.node) else {
+            return Ok(());
+        };
+        let place = self.place(node);
+        match &event.what {
+            What::Delivered { .. } => {
+                place.heard |= place.now;
+                if let Some((height, round)) = place.at {
+                    let next = ghost.height(height);
+                    let all = next.map_or(0, |seen| seen.voters_at_all(node, round + 1));
+                    place.now = all & !place.before;
+                }
+            }
+            What::Fired { .. } | What::Synced { .. } => place.heard |= place.now,
+            What::Crashed | What::Started { .. } => *place = Place::default(),
+            What::Appended { .. } => return self.signed(ghost, event, node),
+            What::StartRefused { .. }
+            | What::Halted { .. }
+            | What::Sent { .. }
+            | What::Dropped { .. }
+            | What::Decided { .. }
+            | What::Rejected { .. }
+            | What::Notice(_)
+            | What::Submitted { .. }
+            | What::FaultBegan(_)
+            | What::FaultEnded(_)
+            | What::Healed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn checks(&self) -> u64 {
+        self.checks
+    }
+}
+
+impl RoundSkip {
+    fn signed(&mut self, ghost: &Ghost, event: &Event, node: usize) -> Result<(), Box<Violation>> {
+        for news in ghost.news() {
+            let (height, round) = (news.slot.height, news.slot.round);
+            let place = *self.place(node);
+            if place.at != Some((height, round)) {
+                let next = ghost.height(height);
+                let before = next.map_or(0, |seen| seen.voters_at_all(node, round + 1));
+                let at = Some((height, round));
+                *self.place(node) = Place {
+                    at,
+                    before,
+                    ..Place::default()
+                };
+                continue;
+            }
+            self.checks += 1;
+            let (power, total) = (ghost.powers().of(place.heard), ghost.powers().total());
+            if 3 * u128::from(power) <= u128::from(total) {
+                continue;
+            }
+            let (time, name) = (facts::at(event.time), facts::node(node));
+            let act = news.slot.act;
+            let what = format!(
+                "{name} signed a {act} in round {round} of height {height} although the others \
+                 had gone to round {}",
+                round + 1
+            );
+            let heard = format!(
+                "{name} had heard {} in round {}: {power} of {total} power",
+                facts::names(place.heard),
+                round + 1
+            );
+            let signed = format!("{time} {name} signed a {act} in round {round}");
+            let mut broken = RULE.broken(what, (height, &[node]), vec![heard, signed]);
+            broken.liveness = true;
+            return Err(broken);
+        }
+        Ok(())
+    }
+}
