@@ -10,8 +10,8 @@ use engine::{
     codec::Frame,
     crypto::Sign,
     types::{
-        Block, BlockId, ChainId, Message, Part, PartSet, PeerId, Proposal, Time, ValidatorIndex,
-        Vote,
+        Block, BlockId, ChainId, Channel, Message, Part, PartSet, PeerId, Proposal, Time,
+        ValidatorIndex, Vote, VoteKind,
     },
 };
 
@@ -117,6 +117,37 @@ impl Equivocate {
         second
     }
 
+    /// A proposal for the next round, out of turn, with its own signature.
+    fn usurp(&self, message: &Message) -> Vec<Message> {
+        let Message::Vote(vote) = message else {
+            return Vec::new();
+        };
+        let own = vote.index == ValidatorIndex(self.node.0) && vote.kind == VoteKind::Precommit;
+        let second = self.second.get(&(vote.height.0, vote.round.0));
+        let Some((block, parts)) = second.filter(|_| own) else {
+            return Vec::new();
+        };
+        let (height, round) = (vote.height, vote.round.next());
+        let signature = vote.signature;
+        let mut proposal = Proposal {
+            height,
+            round,
+            pol_round: None,
+            block: *block,
+            signature,
+        };
+        proposal.signature = self.key.sign(&proposal.sign_bytes(&Self::chain()));
+        let mut messages = vec![Message::Proposal(proposal)];
+        for part in parts.have().ones().filter_map(|i| parts.part(i)) {
+            messages.push(Message::BlockPart {
+                height,
+                round,
+                part: Arc::clone(part),
+            });
+        }
+        messages
+    }
+
     /// What the second half hears instead of a message.
     fn instead(&mut self, message: &Message, to: PeerId) -> Vec<Message> {
         let hears = |height: u64, round: u32| self.hears_second(to, height, round);
@@ -190,18 +221,18 @@ impl Filter for Equivocate {
                 | Message::VoteSetBits { .. } => {}
             }
         }
-        let mut messages = Vec::new();
+        let (mut messages, mut out_of_turn) = (Vec::new(), Vec::new());
         for message in contents.messages.iter() {
             messages.extend(self.instead(message, to));
+            out_of_turn.extend(self.usurp(message));
         }
-        if *messages == *contents.messages {
-            return vec![frame];
-        }
-        self.changed = true;
-        if messages.is_empty() {
-            return Vec::new();
-        }
-        vec![Frame::encode(contents.channel, messages)]
+        self.changed = *messages != *contents.messages || !out_of_turn.is_empty();
+        let frames = [(contents.channel, messages), (Channel::Data, out_of_turn)];
+        let full = frames
+            .into_iter()
+            .filter(|(_, messages)| !messages.is_empty());
+        full.map(|(channel, messages)| Frame::encode(channel, messages))
+            .collect()
     }
 
     fn count(&mut self) -> Option<&'static str> {

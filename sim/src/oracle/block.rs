@@ -1,8 +1,8 @@
 //! Blocks from their bytes, read without the engine's decoder.
 //!
-//! The format is borsh: numbers are little-endian, lists begin with a 32-bit length, optional values
-//! and kinds with one byte. What is read is handed out as the engine's plain data, together with the
-//! stretches of bytes that digests are taken over.
+//! The format is borsh: numbers are little-endian, lists begin with a 32-bit length, optional
+//! values and kinds with one byte. What is read is handed out as the engine's plain data, together
+//! with the stretches of bytes that digests are taken over.
 
 use engine::types::{
     Address, Block, BlockId, ChainId, Commit, CommitSig, Hash, Header, Height, PartSetHeader,

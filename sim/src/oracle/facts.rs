@@ -8,10 +8,11 @@ use super::{
     own::{Own, Slot, Value},
     quorum::{Mask, peers},
 };
+use crate::clock::START;
 
-/// A time in seconds, to the millisecond.
+/// A time in seconds since the start of the run, to the millisecond.
 pub(super) fn at(time: Time) -> String {
-    let ms = time.0 / 1_000_000;
+    let ms = time.since(START).0 / 1_000_000;
     format!("{}.{:03}s", ms / 1_000, ms % 1_000)
 }
 

@@ -427,6 +427,17 @@ impl Ghost {
         &self.lives[node]
     }
 
+    /// The highest round of a height still open in which a correct node has signed something.
+    pub(super) fn highest_round(&self) -> u32 {
+        let open = |life: &Life| life.top().filter(|slot| slot.height > life.height);
+        self.lives
+            .iter()
+            .filter_map(open)
+            .map(|slot| slot.round)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Whose votes for a choice a node has seen.
     pub(super) fn voters(
         &self,

@@ -9,157 +9,124 @@
 //!
 //! Cost: one comparison per decision.
 
-use engine::types::{PeerId, Time};
+use engine::types::{Height, PeerId, Time};
 
-use super::{Setup, Violation, facts};
+use super::{Violation, facts};
 use crate::trace::{Event, What};
 
 pub(super) const NAME: &str = "liveness";
 pub(super) const RULE: &str = "T1: after healing, every node of the core decides the next heights \
                                inside the bound (termination of \"The latest gossip\")";
 
-/// Judges progress. Show it every event, say what is expected when the faults are over, and ask
-/// [`Liveness::check`] when the deadline has passed.
+/// Judges progress of one core. Make it when the faults are over, show it every event from then on,
+/// and ask [`Liveness::check`] when the deadline has come.
 #[derive(Debug, Clone)]
 pub struct Liveness {
-    nodes: Vec<Progress>,
-    goal: Option<Goal>,
+    core: Vec<Progress>,
+    target: Height,
+    by: Time,
+    checks: u64,
 }
 
-/// How far a node is.
+/// How far a node of the core is.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
-    correct: bool,
-    height: u64,
-    since: Time,
-}
-
-#[derive(Debug, Clone)]
-struct Goal {
-    core: Vec<PeerId>,
-    /// The core's highest height when the goal was set.
-    from: u64,
-    target: u64,
-    by: Time,
+    node: PeerId,
+    /// The last height it decided since the healing, and when.
+    decided: Option<(Height, Time)>,
 }
 
 impl Liveness {
-    /// Nobody has decided anything, and nothing is expected.
+    /// Expects every node of `core` to decide height `target` (the highest that was decided when
+    /// the core was healed, plus some) before the time is `by`.
     #[must_use]
-    pub fn new(setup: &Setup) -> Self {
-        let progress = |correct| Progress {
-            correct,
-            height: 0,
-            since: Time(0),
+    pub fn expect(core: Vec<PeerId>, target: Height, by: Time) -> Self {
+        let progress = |node| Progress {
+            node,
+            decided: None,
         };
-        let nodes = setup
-            .validators
-            .iter()
-            .map(|member| progress(member.correct))
-            .collect();
-        Self { nodes, goal: None }
+        let core = core.into_iter().map(progress).collect();
+        Self {
+            core,
+            target,
+            by,
+            checks: 0,
+        }
     }
 
     /// Takes in the next event.
-    pub fn observe(&mut self, event: &Event) {
-        let (What::Decided { height, .. } | What::Started { height, .. }) = &event.what else {
-            return;
-        };
-        let node = event
-            .node
-            .and_then(|node| self.nodes.get_mut(usize::from(node.0)));
-        if let Some(node) = node
-            && height.0 > node.height
-        {
-            (node.height, node.since) = (height.0, event.time);
-        }
-    }
-
-    /// From now on: every correct node of `core` must have decided `heights` more than the highest
-    /// height of the core at this moment when the time `by` has passed.
-    pub fn expect(&mut self, core: Vec<PeerId>, heights: u64, by: Time) {
-        let core: Vec<PeerId> = core
-            .into_iter()
-            .filter(|n| self.progress(*n).is_some_and(|p| p.correct))
-            .collect();
-        let from = core
-            .iter()
-            .map(|node| self.height(*node))
-            .max()
-            .unwrap_or(0);
-        let target = from.saturating_add(heights);
-        self.goal = Some(Goal {
-            core,
-            from,
-            target,
-            by,
-        });
-    }
-
-    /// The height that every node of the core must reach, and until when; `None` if nothing is
-    /// expected yet.
-    #[must_use]
-    pub fn goal(&self) -> Option<(u64, Time)> {
-        self.goal.as_ref().map(|goal| (goal.target, goal.by))
-    }
-
-    /// Whether what is expected has happened. `false` if nothing is expected yet.
-    #[must_use]
-    pub fn is_met(&self) -> bool {
-        let met = |goal: &Goal| {
-            goal.core
-                .iter()
-                .all(|node| self.height(*node) >= goal.target)
-        };
-        self.goal.as_ref().is_some_and(met)
-    }
-
-    /// Whether progress is in time at `now`.
     ///
     /// # Errors
-    /// Who is behind, if the deadline has passed.
+    /// What [`Liveness::check`] says at the time of the event.
+    pub fn observe(&mut self, event: &Event) -> Result<(), Box<Violation>> {
+        if let What::Decided { height, .. } | What::Started { height, .. } = &event.what
+            && let Some(at) = self.core.iter_mut().find(|at| Some(at.node) == event.node)
+            && at.decided.is_none_or(|(before, _)| *height > before)
+        {
+            at.decided = Some((*height, event.time));
+            self.checks += 1;
+        }
+        // What happens at the deadline itself may still fulfil it.
+        if event.time > self.by {
+            self.check(event.time)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether every node of the core has got there.
+    #[must_use]
+    pub fn is_fulfilled(&self) -> bool {
+        self.core.iter().all(|at| self.is_there(at))
+    }
+
+    /// Whether progress is in time at `now`: the deadline is not reached, or nobody is behind.
+    ///
+    /// # Errors
+    /// Who is behind.
     pub fn check(&self, now: Time) -> Result<(), Box<Violation>> {
-        let Some(goal) = &self.goal else {
-            return Ok(());
-        };
-        if now <= goal.by || self.is_met() {
+        if now < self.by || self.is_fulfilled() {
             return Ok(());
         }
-        let is_late = |node: &&PeerId| self.height(**node) < goal.target;
-        let late: Vec<PeerId> = goal.core.iter().filter(is_late).copied().collect();
+        let late: Vec<PeerId> = self
+            .core
+            .iter()
+            .filter(|at| !self.is_there(at))
+            .map(|at| at.node)
+            .collect();
         let names: Vec<String> = late.iter().map(ToString::to_string).collect();
-        let (target, by) = (goal.target, facts::at(goal.by));
+        let (target, by) = (self.target, facts::at(self.by));
         let what = format!(
             "{} had not decided height {target} at {by}",
             names.join(" and ")
         );
-        let mut facts = vec![format!(
-            "the core had decided height {} when it was healed, and had to reach {target}",
-            goal.from
-        )];
-        facts.extend(goal.core.iter().filter_map(|node| {
-            let Progress { height, since, .. } = self.progress(*node)?;
-            Some(format!(
-                "{node} is at height {height} since {}",
-                facts::at(*since)
-            ))
-        }));
+        let facts = self
+            .core
+            .iter()
+            .map(|Progress { node, decided }| match decided {
+                Some((height, since)) => {
+                    format!("{} {node} came to height {height}", facts::at(*since))
+                }
+                None => format!("{node} has decided nothing since it was healed"),
+            });
         Err(Box::new(Violation {
             oracle: NAME,
             what,
-            height: Some(target),
+            height: Some(target.0),
             nodes: late,
-            facts,
+            facts: facts.collect(),
             rule: RULE,
             liveness: true,
         }))
     }
 
-    fn progress(&self, node: PeerId) -> Option<&Progress> {
-        self.nodes.get(usize::from(node.0))
+    /// How often a node of the core was seen to get on.
+    #[must_use]
+    pub fn checks(&self) -> u64 {
+        self.checks
     }
 
-    fn height(&self, node: PeerId) -> u64 {
-        self.progress(node).map_or(0, |progress| progress.height)
+    fn is_there(&self, at: &Progress) -> bool {
+        at.decided.is_some_and(|(height, _)| height >= self.target)
     }
 }

@@ -1,8 +1,8 @@
 //! A locked node prevotes another block only after a later polka for it.
 //!
 //! Statement: let (v, r) be the latest precommit for a block that binds a correct node at a height.
-//! If it prevotes another block v' in a round r' > r, it has seen prevotes for v' from more than two
-//! thirds of the power in some round vr with r <= vr < r'. Prevotes for nil are always free.
+//! If it prevotes another block v' in a round r' > r, it has seen prevotes for v' from more than
+//! two thirds of the power in some round vr with r <= vr < r'. Prevotes for nil are always free.
 //!
 //! Source: L5; lines 22 to 33 and lemma 3 of "The latest gossip on BFT consensus"; `locks` of
 //! `ivy-proofs/classic_safety.ivy`, `PrecommitsLockValue` of `TendermintAccInv_004_draft.tla`.

@@ -1,9 +1,9 @@
 //! The judges. One file per invariant; each names its source.
 //!
 //! Oracles see what the world saw: frames sent and delivered, records written and synced, decisions
-//! announced. They share no logic with the engine: quorum arithmetic, proposer rotation, hash trees,
-//! the block format and the application are written again here, and the engine's own opinion (its
-//! notices, its round state) is never asked.
+//! announced. They share no logic with the engine: quorum arithmetic, proposer rotation, hash
+//! trees, the block format and the application are written again here, and the engine's own opinion
+//! (its notices, its round state) is never asked.
 //!
 //! [`Judge`] is the door: it owns the ghost state and all oracles.
 
@@ -179,5 +179,12 @@ impl Judge {
         oracles
             .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
             .collect()
+    }
+
+    /// The highest round in which a correct node has signed something at a height that it has not
+    /// behind it; 0 if there is none.
+    #[must_use]
+    pub fn highest_round(&self) -> u32 {
+        self.ghost.highest_round()
     }
 }

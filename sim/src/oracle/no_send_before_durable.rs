@@ -5,8 +5,8 @@
 //! record that was written but not reported durable may be read back from the disk; then it is
 //! durable too. If the node writes the message once more, the new record counts.
 //!
-//! Source: D2; the write-ahead log of Tendermint ("fsync before the vote goes out"), and the sign
-//! state of its validators; `docs` of DESIGN section 2.
+//! Source: D2; the write-ahead log of Tendermint, which is synced before an own vote goes out; the
+//! barrier of DESIGN section 2.
 //!
 //! Cost: one look at the message's state per own message.
 

@@ -206,6 +206,11 @@ impl Life {
         lost
     }
 
+    /// The greatest slot that binds it.
+    pub(super) fn top(&self) -> Option<Slot> {
+        self.top
+    }
+
     /// What it signed, or at least wrote, in a slot.
     pub(super) fn at(&self, slot: Slot) -> &[Own] {
         self.own.get(&slot).map_or(&[], Vec::as_slice)

@@ -1,11 +1,12 @@
 //! A prevote for a block needs the proposal of its round.
 //!
-//! Statement: a correct node prevotes a block in a round only if it has seen a proposal of that block
-//! for that round, signed by the round's proposer; and if the proposal names a proof-of-lock round,
-//! the node has seen more than two thirds of the power prevote the block in that earlier round.
+//! Statement: a correct node prevotes a block in a round only if it has seen a proposal of that
+//! block for that round, signed by the round's proposer; and if the proposal names a proof-of-lock
+//! round, the node has seen more than two thirds of the power prevote the block in that earlier
+//! round.
 //!
-//! Source: L4; lines 22 and 28 of "The latest gossip on BFT consensus"; actions `l_22` and `l_28` of
-//! `ivy-proofs/abstract_tendermint.ivy`, `AllIfSentPrevoteThenReceivedProposalOrTwoThirds` of
+//! Source: L4; lines 22 and 28 of "The latest gossip on BFT consensus"; actions `l_22` and `l_28`
+//! of `ivy-proofs/abstract_tendermint.ivy`, `AllIfSentPrevoteThenReceivedProposalOrTwoThirds` of
 //! `TendermintAccInv_004_draft.tla`.
 //!
 //! Cost: one sum of powers per prevote for a block proposed again, else a comparison.

@@ -11,13 +11,16 @@ use engine::{
     node::{Entry, Record},
     types::{
         Block, BlockId, Bounded, ChainId, Commit, CommitSig, Hash, Header, Height, Lsn, Message,
-        PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Time, Tx, ValidatorIndex,
-        Vote, VoteKind, sha256,
+        PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
+        ValidatorIndex, Vote, VoteKind, sha256,
     },
 };
 
 use super::{Judge, Member, Setup, Violation, merkle::digest};
-use crate::trace::{Event, What};
+use crate::{
+    clock::START,
+    trace::{Event, What},
+};
 
 /// A signature is the digest of key and message, twice.
 #[derive(Debug)]
@@ -144,7 +147,7 @@ impl History {
         let node = Some(PeerId(u16::try_from(node).unwrap()));
         let event = Event {
             seq: self.seq,
-            time: Time(self.seq * 1_000_000),
+            time: START.after(Span::millis(self.seq)),
             node,
             what,
         };

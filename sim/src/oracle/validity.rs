@@ -13,7 +13,8 @@
 //! from the block's parts on the network; if they are not known, application hashes are no longer
 //! judged.
 //!
-//! Cost: one decoding and a few hashes per height; further decisions of the same block are compared.
+//! Cost: one decoding and a few hashes per height; further decisions of the same block are
+//! compared.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,8 +1,8 @@
 //! A correct node never contradicts itself, and never goes back.
 //!
-//! Statement: over its whole life, restarts included, a correct node signs at most one proposal, one
-//! prevote and one precommit for each height and round; and the (height, round, step) of what it
-//! signs never decreases.
+//! Statement: over its whole life, restarts included, a correct node signs at most one proposal,
+//! one prevote and one precommit for each height and round; and the (height, round, step) of what
+//! it signs never decreases.
 //!
 //! Source: L1 and L2; `prevote_unique_per_round` of `ivy-proofs/classic_safety.ivy`,
 //! `precommit_unique_per_round` of `accountable_safety_2.ivy`, `AllNoEquivocationByCorrect` of

@@ -11,6 +11,7 @@ use crate::{
     disk::CrashFates,
     nemesis::{Fault, FaultKind, OwnMessage, Unsynced, When},
     network::{Cut, CutId},
+    oracle::Liveness,
     trace::What,
     world::{Pending, Phase, World, bound, fault_name, link_model},
 };
@@ -230,7 +231,8 @@ impl World {
             .unwrap_or(0);
         let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
         let by = self.now.after(within);
-        self.liveness.expect(core, self.plan.stable_heights, by);
+        let target = Height(highest.0 + self.plan.stable_heights);
+        self.liveness = Some(Liveness::expect(core, target, by));
         // The deadline is checked after everything that happens at its time.
         self.queue.push(by.after(Span(1)), Pending::Deadline);
     }

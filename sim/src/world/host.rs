@@ -170,8 +170,12 @@ impl World {
         if let Output::Append { lsn, entry } = output {
             self.host(node).last_lsn = Some(lsn);
             let entry: std::sync::Arc<_> = std::sync::Arc::from(entry);
+            let appended = What::Appended {
+                lsn,
+                entry: std::sync::Arc::clone(&entry),
+            };
+            self.emit(Some(node), appended);
             self.trigger_append(node, &entry);
-            self.emit(Some(node), What::Appended { lsn, entry });
         }
     }
 

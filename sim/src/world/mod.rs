@@ -93,7 +93,8 @@ pub struct World {
     network: Network,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
-    liveness: Liveness,
+    /// Set when the faults are over.
+    liveness: Option<Liveness>,
     /// The highest round in which anything was signed, by height, above what everybody has decided.
     top_rounds: BTreeMap<u64, u32>,
     digest: Digest,
@@ -145,7 +146,7 @@ impl World {
             hosts,
             network,
             filters,
-            liveness: Liveness::new(&setup),
+            liveness: None,
             top_rounds: BTreeMap::new(),
             judge: Judge::new(setup),
             digest: Digest::default(),
@@ -243,10 +244,8 @@ impl World {
             (None, None) => Verdict::Pass,
         };
         let mut oracles = self.judge.checks();
-        oracles.insert(
-            "liveness".to_owned(),
-            u64::from(self.liveness.goal().is_some()),
-        );
+        let progress = self.liveness.as_ref().map_or(0, Liveness::checks);
+        oracles.insert("liveness".to_owned(), progress);
         Outcome {
             plan: self.plan,
             verdict,
@@ -275,7 +274,10 @@ impl World {
         self.seq += 1;
         self.digest.observe(&event);
         let judged = self.judge.observe(&event);
-        self.liveness.observe(&event);
+        let judged = judged.and_then(|()| match &mut self.liveness {
+            Some(liveness) => liveness.observe(&event),
+            None => Ok(()),
+        });
         if self.options.trace {
             self.trace.push(event);
         }
@@ -382,7 +384,7 @@ impl World {
                 }
             }
             Phase::Stable => {
-                if self.liveness.is_met() {
+                if self.liveness.as_ref().is_some_and(Liveness::is_fulfilled) {
                     self.phase = Phase::Over;
                 }
             }
@@ -392,7 +394,8 @@ impl World {
 
     fn check_deadline(&mut self) {
         if self.phase == Phase::Stable {
-            self.violation = self.liveness.check(self.now).err();
+            let checked = self.liveness.as_ref().map_or(Ok(()), |l| l.check(self.now));
+            self.violation = checked.err();
             self.phase = Phase::Over;
         }
     }

@@ -327,23 +327,33 @@ fn decides(node: u16, height: u64, ms: u64) -> Event {
 
 #[test]
 fn a_core_that_does_not_get_on_in_time_is_found() {
-    let mut liveness = Liveness::new(&setup(4, &[3]));
-    liveness.observe(&decides(0, 5, 10));
-    liveness.observe(&decides(1, 3, 10));
-    let core: Vec<PeerId> = [0, 1, 3].map(PeerId).to_vec();
     let by = Time(1_000_000_000);
-    liveness.expect(core, 2, by);
-    assert_eq!(liveness.goal(), Some((7, by)));
-    liveness.observe(&decides(0, 7, 500));
-    liveness.observe(&decides(1, 6, 600));
-    assert!(!liveness.is_met());
-    assert_eq!(liveness.check(by), Ok(()));
-    let violation = liveness.check(Time(by.0 + 1)).unwrap_err();
-    assert!(violation.liveness && violation.nodes == [PeerId(1)]);
-    assert_eq!(violation.facts[2], "n1 is at height 6 since 0.600s");
-    liveness.observe(&decides(1, 7, 900));
-    assert!(liveness.is_met());
+    let mut liveness = Liveness::expect([0, 1, 2].map(PeerId).to_vec(), Height(7), by);
+    for event in [decides(0, 7, 500), decides(1, 6, 600), decides(3, 9, 700)] {
+        assert_eq!(liveness.observe(&event), Ok(()));
+    }
+    assert!(!liveness.is_fulfilled());
+    assert_eq!(liveness.check(Time(by.0 - 1)), Ok(()));
+    let violation = liveness.check(by).unwrap_err();
+    assert!(violation.liveness && violation.nodes == [PeerId(1), PeerId(2)]);
+    assert!(violation.facts[1].ends_with("n1 came to height 6"));
+    assert_eq!(
+        violation.facts[2],
+        "n2 has decided nothing since it was healed"
+    );
+    assert!(liveness.observe(&decides(3, 10, 1_001)).is_err(), "late");
+}
+
+#[test]
+fn a_core_that_gets_on_is_left_alone() {
+    let by = Time(1_000_000_000);
+    let mut liveness = Liveness::expect([0, 1].map(PeerId).to_vec(), Height(7), by);
+    for event in [decides(0, 7, 500), decides(1, 6, 600), decides(1, 7, 1_000)] {
+        assert_eq!(liveness.observe(&event), Ok(()));
+    }
+    assert!(liveness.is_fulfilled());
     assert_eq!(liveness.check(Time(by.0 + 1)), Ok(()));
+    assert_eq!(liveness.checks(), 3);
 }
 
 #[test]
