@@ -1,4 +1,5 @@
-//! The binary as a person or a script meets it: exit codes, results on stdout, complaints on stderr.
+//! The binary as a person or a script meets it: exit codes, results on stdout, complaints on
+//! stderr.
 
 use std::{
     io::{BufRead, BufReader},
@@ -256,7 +257,6 @@ fn the_kept_scenarios_are_valid_and_listed() {
 }
 
 #[test]
-#[ignore = "needs Appended before Crashed in world/host.rs"]
 fn every_kept_scenario_shows_the_situation_that_it_is_for() {
     let played = call_at_root(&["scenario", "run", "--all", "--check"]);
     assert_eq!(played.code, 0, "{}{}", played.out, played.err);
