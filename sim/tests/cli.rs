@@ -1,4 +1,5 @@
-//! The binary as a person or a script meets it: exit codes, results on stdout, complaints on stderr.
+//! The binary as a person or a script meets it: exit codes, results on stdout, complaints on
+//! stderr.
 
 use std::{
     io::{BufRead, BufReader},
@@ -33,12 +34,14 @@ fn said(output: &Output) -> Said {
 
 /// Runs in a directory of its own, for failures leave files.
 fn call(arguments: &[&str]) -> Said {
-    let directory = tempfile::tempdir().unwrap();
-    said(&sim(directory.path(), arguments).output().unwrap())
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = sim(directory.path(), arguments).output();
+    said(&output.expect("the binary starts"))
 }
 
 fn call_at_root(arguments: &[&str]) -> Said {
-    said(&sim(&root(), arguments).output().unwrap())
+    let output = sim(&root(), arguments).output();
+    said(&output.expect("the binary starts"))
 }
 
 fn root() -> PathBuf {
@@ -254,7 +257,6 @@ fn the_kept_scenarios_are_valid_and_listed() {
 }
 
 #[test]
-#[ignore = "needs the world"]
 fn every_kept_scenario_shows_the_situation_that_it_is_for() {
     let played = call_at_root(&["scenario", "run", "--all", "--check"]);
     assert_eq!(played.code, 0, "{}{}", played.out, played.err);

@@ -11,7 +11,7 @@ pub(super) struct Seeds {
     pub(super) end: Option<u64>,
 }
 
-/// A decimal number, `0x` and hexadecimal digits, or a commit hash of which the first 16 digits count.
+/// A decimal number, `0x` and hexadecimal digits, or a commit hash of which 16 digits count.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     let hex = |digits: &str| u64::from_str_radix(digits, 16).map_err(|error| error.to_string());
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -1,5 +1,5 @@
-//! Real time and processor time, for reports about speed. The one named exception to the ban on real
-//! clocks; nothing measured here reaches a run.
+//! Real time and processor time, for reports about speed. The one named exception to the ban on
+//! real clocks; nothing measured here reaches a run.
 
 #![expect(clippy::disallowed_types, reason = "sim::explore measures real time")]
 

@@ -1,7 +1,7 @@
 //! Runs plans: one, one twice, a range of seeds, or those that measure speed.
 //!
-//! The only room that owns threads and looks at real clocks. Neither reaches a run: what a run finds
-//! depends on its plan alone, and what a sweep finds on its seeds alone.
+//! The only room that owns threads and looks at real clocks. Neither reaches a run: what a run
+//! finds depends on its plan alone, and what a sweep finds on its seeds alone.
 
 mod bench;
 mod clock;
@@ -115,8 +115,8 @@ fn fact(run: &str, event: Option<&Event>) -> String {
 /// Every so many seeds a sweep runs one with real signatures too.
 const REAL_CRYPTO_EVERY: u64 = 16;
 
-/// How a sweep runs a seed: with ideal signatures unless the overrides say otherwise, and every 16th
-/// seed with real ones too; the first that does not pass counts.
+/// How a sweep runs a seed: with ideal signatures unless the overrides say otherwise, and every
+/// 16th seed with real ones too; the first that does not pass counts.
 ///
 /// # Errors
 /// Why the seed has no plan under these overrides.

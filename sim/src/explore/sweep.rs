@@ -124,7 +124,8 @@ pub enum SweepEvent {
 
 type Report = (u64, Result<SeedRun, String>);
 
-/// Runs the seeds with `run`; tells `on` what happens; stops early if `stop` is set, or if `on` fails.
+/// Runs the seeds with `run` and tells `on` what happens. Stops early if `stop` is set or `on`
+/// fails.
 ///
 /// # Errors
 /// What `on` says.
@@ -308,7 +309,8 @@ mod tests {
     use super::*;
     use crate::{outcome::Verdict, report::sample};
 
-    /// Seeds divisible by 7 break agreement, by 11 panic, by 13 have no plan; later seeds are faster.
+    /// Seeds divisible by 7 break agreement, by 11 panic, by 13 have no plan; later ones are
+    /// faster.
     fn fake(seed: u64) -> Result<SeedRun, String> {
         for turn in 0..(200 - seed.min(199)) * 500 {
             std::hint::black_box(turn);

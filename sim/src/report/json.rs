@@ -1,4 +1,5 @@
-//! The JSON objects. Their fields are a promise: nothing is renamed or removed without a new schema.
+//! The JSON objects. Their fields are a promise: nothing is renamed or removed without a new
+//! schema.
 
 use std::collections::BTreeMap;
 

@@ -210,8 +210,10 @@ fn fault(table: &Table) -> Result<Fault, Wrong> {
     Ok(Fault { at, kind, off })
 }
 
-const WAYS: &str = "a fault begins at = { ms = 100 }, { node = 1, sends = \"prevote\", height = 2 }, \
-                    { node = 1, appends = \"prevote\", height = 2 } or { proposal_height = 2 }";
+const WAYS: &str = "a fault begins at = { ms = 100 }, \
+                    { node = 1, sends = \"prevote\", height = 2 }, \
+                    { node = 1, appends = \"prevote\", height = 2 } \
+                    or { proposal_height = 2 }";
 
 fn when(at: Option<Value>) -> Result<When, Wrong> {
     let Some(Value::Table(table)) = at else {

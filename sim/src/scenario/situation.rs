@@ -28,6 +28,8 @@ pub enum Situation {
     ProposerCrashed,
     /// A node told some nodes one thing and others another, in one height, round and step.
     ToldTwoStories,
+    /// Two proposals were received for one height and round.
+    TwoProposals,
     /// A node crashed when it had appended a message of its own that was not yet durable, and that
     /// message had not left it.
     UnsyncedAtCrash,
@@ -42,6 +44,7 @@ impl Situation {
             Self::DecisionsWaitForHealing => "decisions_wait_for_healing",
             Self::ProposerCrashed => "proposer_crashed",
             Self::ToldTwoStories => "told_two_stories",
+            Self::TwoProposals => "two_proposals",
             Self::UnsyncedAtCrash => "unsynced_at_crash",
         }
     }
@@ -57,6 +60,7 @@ impl Situation {
             Self::DecisionsWaitForHealing => waited(trace),
             Self::ProposerCrashed => proposer_crashed(trace),
             Self::ToldTwoStories => two_stories(trace),
+            Self::TwoProposals => two_proposals(trace),
             Self::UnsyncedAtCrash => unsynced_at_crash(trace),
         }
     }
@@ -139,6 +143,24 @@ fn two_stories(trace: &[Event]) -> Result<(), String> {
     twice
         .then_some(())
         .ok_or_else(|| "every node told all others the same".to_owned())
+}
+
+fn two_proposals(trace: &[Event]) -> Result<(), String> {
+    let mut proposed: BTreeMap<(Height, Round), BlockId> = BTreeMap::new();
+    for Event { what, .. } in trace {
+        let What::Delivered { frame, .. } = what else {
+            continue;
+        };
+        let messages = frame.contents().map(|contents| contents.messages.iter());
+        for message in messages.into_iter().flatten() {
+            if let Message::Proposal(p) = message
+                && *proposed.entry((p.height, p.round)).or_insert(p.block) != p.block
+            {
+                return Ok(());
+            }
+        }
+    }
+    Err("each round had one proposal at most".to_owned())
 }
 
 /// What a node has of its own in its log and did not yet make durable or send.

@@ -90,7 +90,8 @@ fn broken_files_are_answered_with_a_place_and_a_remedy() {
         "why = \"x\"\n\n[[fault]]\nat = { ms = 1 }\nkind = \"crsh\"\n",
         "why = \"x\"\n\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\n  dsk = \"lost\"\n",
         "why = \"x\"\n\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\ndisk = \"lots\"\n",
-        "why = \"x\"\n[[fault]]\nat = { node = 1, sends = \"vote\", height = 1 }\nkind = \"crash\"\n",
+        "why = \"x\"\n[[fault]]\nat = { node = 1, sends = \"vote\", height = 1 }\n\
+         kind = \"crash\"\n",
         "why = \"x\"\n[[fault]]\nkind = \"crash\"\n",
         "why = \"x\"\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\nnode = 4\n",
         "why = \"x\"\n[[fault]]\nat = { ms = 1 }\nkind = \"partition\"\ngroups = [[0]]\n",

@@ -329,7 +329,7 @@ fn fault_words(fault: &FaultKind) -> String {
             restart_after_ms,
             ..
         } => {
-            let who = node.map_or("the proposer".to_owned(), |node| format!("n{node}"));
+            let who = node.map_or("whoever is there".to_owned(), |node| format!("n{node}"));
             match restart_after_ms {
                 Some(ms) => format!("crash of {who}, restart after {ms}ms"),
                 None => format!("crash of {who} for the rest of the faults"),

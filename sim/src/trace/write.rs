@@ -1,7 +1,7 @@
 //! How traces are written: text in columns for people, NDJSON for programs.
 //!
-//! Times are virtual, counted from the start of the run. Writes where it is told to; touches nothing
-//! else. The words of the events are in `line.rs`.
+//! Times are virtual, counted from the start of the run. Writes where it is told to; touches
+//! nothing else. The words of the events are in `line.rs`.
 
 use std::{
     collections::BTreeMap,
