@@ -3,7 +3,8 @@
 //! The rooms, from what makes a run to what it leaves:
 //!
 //! - `choice` decides everything random, `nemesis` what goes wrong, `scenario` reads situations;
-//! - `world` runs hosts on `clock`, `disk` and `network`, with `byzantine` filters and a `workload`;
+//! - `world` runs hosts on `clock`, `disk` and `network`, with `byzantine` filters and a
+//!   `workload`;
 //! - `oracle` judges, `trace` records, `runtime` contains a run, `explore` makes many;
 //! - `report` is the only printer and `cli` the only reader of arguments.
 

@@ -168,8 +168,8 @@ impl Node {
 
     /// After a replay: own messages that were read from the disk but not released before the crash.
     ///
-    /// Their record is durable, the sign state saved with it may be lost. It is written anew, and they
-    /// are released when it is durable.
+    /// Their record is durable, the sign state saved with it may be lost. It is written anew, and
+    /// they are released when it is durable.
     pub(super) fn release_again(&mut self, out: &mut Vec<Output>) {
         let Some(last) = self.unreleased.back().map(|own| own.lsn) else {
             return;

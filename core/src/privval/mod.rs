@@ -83,8 +83,8 @@ impl SignState {
         self.last.as_ref().map(|s| s.slot)
     }
 
-    /// Learns from the log that something was signed that this state does not know: a crash may keep a
-    /// record and lose the state saved with it. Returns whether it was news.
+    /// Learns from the log that something was signed that this state does not know: a crash may
+    /// keep a record and lose the state saved with it. Returns whether it was news.
     ///
     /// # Panics
     /// If `bytes` is longer than 256 bytes, which no sign bytes of ours are.

@@ -143,7 +143,7 @@ fn certifies(ghost: &Ghost, (height, id): (u64, BlockId), commit: &Commit) -> Re
             signed |= only(i);
         }
     }
-    if ghost.powers().is_quorum(signed) {
+    if ghost.powers().has_quorum(signed) {
         return Ok(());
     }
     Err(format!(

@@ -67,7 +67,7 @@ fn justified(
     };
     let (id, round) = (decision.id, decision.round.0);
     let at = (height.0, round, VoteKind::Precommit);
-    let quorum = ghost.powers().is_quorum(ghost.voters(node, at, Some(id)));
+    let quorum = ghost.powers().has_quorum(ghost.voters(node, at, Some(id)));
     let complete = seen.is_complete(node, id.parts);
     if quorum && complete {
         return Ok(());

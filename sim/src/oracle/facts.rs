@@ -94,7 +94,7 @@ pub(super) fn seen(
 /// How much power a set has: "2 of 4, more than 2/3 needed".
 pub(super) fn power(ghost: &Ghost, set: Mask) -> String {
     let (power, total) = (ghost.powers().of(set), ghost.powers().total());
-    let verdict = if ghost.powers().is_quorum(set) {
+    let verdict = if ghost.powers().has_quorum(set) {
         "a quorum"
     } else {
         "no quorum"

@@ -452,7 +452,7 @@ impl Ghost {
     /// Whether a node has seen more than two thirds prevote a block.
     pub(super) fn polka(&self, node: usize, (height, round): (u64, u32), block: BlockId) -> bool {
         let at = (height, round, VoteKind::Prevote);
-        self.powers.is_quorum(self.voters(node, at, Some(block)))
+        self.powers.has_quorum(self.voters(node, at, Some(block)))
     }
 
     /// The proposals of a round's proposer.

@@ -120,6 +120,10 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Judge {
     ghost: Ghost,
+    /// Look at every event of a node.
+    watchers: Vec<Box<dyn Oracle>>,
+    /// Look only when the ghost state has news of what a correct node signed, or a node decides, starts
+    /// or stops: most events are deliveries and tell them nothing.
     oracles: Vec<Box<dyn Oracle>>,
 }
 
@@ -133,8 +137,6 @@ impl Judge {
     pub fn new(setup: Setup) -> Self {
         let mut oracles: Vec<Box<dyn Oracle>> = vec![
             Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
-            Box::new(sign_state_durable::SignStateDurable::default()),
-            Box::new(round_skip::RoundSkip::default()),
             Box::new(vote_once::VoteOnce::default()),
             Box::new(proposer_only::ProposerOnly::default()),
             Box::new(lock_safety::LockSafety::default()),
@@ -150,6 +152,10 @@ impl Judge {
         }
         Self {
             ghost: Ghost::new(setup),
+            watchers: vec![
+                Box::new(sign_state_durable::SignStateDurable::default()),
+                Box::new(round_skip::RoundSkip::default()),
+            ],
             oracles,
         }
     }
@@ -160,7 +166,10 @@ impl Judge {
     /// The first violation.
     pub fn observe(&mut self, event: &Event) -> Result<(), Box<Violation>> {
         self.ghost.observe(event);
-        let news = !self.ghost.news().is_empty();
+        let (ghost, news) = (&self.ghost, !self.ghost.news().is_empty());
+        self.watchers
+            .iter_mut()
+            .try_for_each(|oracle| oracle.observe(ghost, event))?;
         let telling = matches!(
             event.what,
             What::Decided { .. }
@@ -173,13 +182,13 @@ impl Judge {
         }
         self.oracles
             .iter_mut()
-            .try_for_each(|oracle| oracle.observe(&self.ghost, event))
+            .try_for_each(|oracle| oracle.observe(ghost, event))
     }
 
     /// How often each property was really tested so far, by oracle name.
     #[must_use]
     pub fn checks(&self) -> BTreeMap<String, u64> {
-        let oracles = self.oracles.iter();
+        let oracles = self.watchers.iter().chain(&self.oracles);
         oracles
             .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
             .collect()

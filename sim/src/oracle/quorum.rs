@@ -64,7 +64,7 @@ impl Powers {
     }
 
     /// Whether a set holds more than two thirds of the power.
-    pub(super) fn is_quorum(&self, set: Mask) -> bool {
+    pub(super) fn has_quorum(&self, set: Mask) -> bool {
         more_than_two_thirds(self.of(set), self.total)
     }
 }
@@ -116,16 +116,16 @@ mod tests {
     fn power_counts_and_not_heads() {
         let powers = Powers::new(vec![5, 1, 1, 1]);
         assert_eq!(powers.total(), 8);
-        assert!(!powers.is_quorum(0b1110));
-        assert!(!powers.is_quorum(0b0001));
-        assert!(powers.is_quorum(0b0011));
+        assert!(!powers.has_quorum(0b1110));
+        assert!(!powers.has_quorum(0b0001));
+        assert!(powers.has_quorum(0b0011));
         assert_eq!(powers.of(1 << 100), 0);
     }
 
     #[test]
     fn two_quorums_of_four_share_more_than_one_faulty_node_can_be() {
         let powers = Powers::new(vec![1; 4]);
-        let quorums: Vec<Mask> = (0..16).filter(|set| powers.is_quorum(*set)).collect();
+        let quorums: Vec<Mask> = (0..16).filter(|set| powers.has_quorum(*set)).collect();
         assert_eq!(quorums, [0b0111, 0b1011, 0b1101, 0b1110, 0b1111]);
         for a in &quorums {
             assert!(quorums.iter().all(|b| powers.of(a & b) >= 2));

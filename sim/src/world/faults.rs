@@ -223,12 +223,7 @@ impl World {
             lowest.unwrap_or(Height::ZERO),
             highest.unwrap_or(Height::ZERO),
         );
-        let round = self
-            .top_rounds
-            .range(lowest.0..)
-            .map(|(_, r)| *r)
-            .max()
-            .unwrap_or(0);
+        let round = self.judge.highest_round();
         let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
         let by = self.now.after(within);
         let target = Height(highest.0 + self.plan.stable_heights);

@@ -100,6 +100,25 @@ impl Host {
         self.armed.iter_mut().for_each(|armed| *armed += 1);
     }
 
+    /// The last record that is durable after this output, if it is one that syncs. Since a restart
+    /// there may be none newer than the one it names.
+    fn written_by(&self, output: &Output) -> Option<Lsn> {
+        match output {
+            Output::Sync(lsn) => self.last_lsn.or(Some(*lsn)),
+            Output::Commit { .. } => self.last_lsn,
+            Output::Send { .. }
+            | Output::Arm { .. }
+            | Output::Append { .. }
+            | Output::SaveSignState(_)
+            | Output::Load { .. }
+            | Output::Decided { .. }
+            | Output::Rejected { .. }
+            | Output::Refused(_)
+            | Output::Halted { .. }
+            | Output::Notice(_) => None,
+        }
+    }
+
     /// What the sign state on the disk says was signed last. Asked only when it is durable.
     fn signed(&self) -> Option<SignSlot> {
         let bytes = self.disk.read_current(&format!("{DIR}/sign_state"))?;
@@ -215,11 +234,9 @@ impl World {
             Ok(answer) => answer,
             Err(error) => return self.disk_failed(node, error),
         };
-        let writes = matches!(output, Output::Sync(_) | Output::Commit { .. });
         // Durable is what the disk says is durable, whatever the engine believes.
-        if writes
-            && let Some(lsn) = self.host(node).last_lsn
-            && self.host(node).unsynced() == 0
+        if self.host(node).unsynced() == 0
+            && let Some(lsn) = self.host(node).written_by(output)
         {
             let signed = self.host(node).signed();
             self.emit(Some(node), What::Synced { lsn, signed });

@@ -95,8 +95,6 @@ pub struct World {
     judge: Judge,
     /// Set when the faults are over.
     liveness: Option<Liveness>,
-    /// The highest round in which anything was signed, by height, above what everybody has decided.
-    top_rounds: BTreeMap<u64, u32>,
     digest: Digest,
     workload: Workload,
     options: RunOptions,
@@ -147,7 +145,6 @@ impl World {
             network,
             filters,
             liveness: None,
-            top_rounds: BTreeMap::new(),
             judge: Judge::new(setup),
             digest: Digest::default(),
             workload,

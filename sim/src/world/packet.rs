@@ -37,9 +37,6 @@ fn about(frame: &Frame) -> ((u64, u32), u8) {
     }
 }
 
-/// How many heights' highest rounds are remembered; nodes further apart catch up without rounds.
-const TRACKED_HEIGHTS: usize = 64;
-
 impl World {
     /// A node hands a frame to the link. A byzantine node's filter may put others in its place.
     pub(super) fn send(&mut self, from: PeerId, to: PeerId, frame: Frame) {
@@ -73,14 +70,6 @@ impl World {
             },
         );
         let (hr, kind) = about(&frame);
-        // Proposals and votes.
-        if matches!(kind, 3 | 6 | 7) {
-            let top = self.top_rounds.entry(hr.0).or_default();
-            *top = hr.1.max(*top);
-            while self.top_rounds.len() > TRACKED_HEIGHTS {
-                self.top_rounds.pop_first();
-            }
-        }
         let fate = self
             .network
             .route(&self.choices, self.now, (from, to), hr, kind);
