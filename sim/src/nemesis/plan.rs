@@ -256,11 +256,13 @@ impl TimeoutsMs {
 }
 
 impl Plan {
-    /// How eagerly nodes talk: the engine's default, or faster on links that are faster.
+    /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the way,
+    /// so that a node which is not stuck has rarely anything to announce.
     #[must_use]
     pub fn gossip(&self) -> gossip::Config {
-        let delay = Span::micros(self.link.latency_us.max).0;
-        let interval = Span(delay.clamp(Span::millis(10).0, Span::millis(100).0));
+        let there_and_back = Span::micros(2 * self.link.latency_us.max + 4 * self.sync_us.max);
+        let bounds = (Span::millis(20).0, Span::millis(200).0);
+        let interval = Span(there_and_back.0.clamp(bounds.0, bounds.1));
         gossip::Config {
             interval,
             interval_max: interval.times(16),
