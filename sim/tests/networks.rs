@@ -1,5 +1,5 @@
-//! Whole networks: every run repeats itself, however it is done; what is kept stays fixed; whatever the
-//! shape of the cluster and its troubles, all judges are content.
+//! Whole networks: every run repeats itself, however it is done; what is kept stays fixed; whatever
+//! the shape of the cluster and its troubles, all judges are content.
 
 use std::path::{Path, PathBuf};
 
@@ -94,8 +94,8 @@ fn a_run_has_one_digest_with_and_without_madsim_and_beside_other_runs() {
     );
 }
 
-/// The digests must be the same in debug and release builds, today and after a refactoring. A change of
-/// behaviour changes them: then this table is reviewed and accepted anew.
+/// The digests must be the same in debug and release builds, today and after a refactoring. A
+/// change of behaviour changes them: then this table is reviewed and accepted anew.
 #[test]
 fn the_digests_of_kept_seeds_are_known() {
     let digest = |seed| format!("{seed} {}", run(&plan(seed, CryptoMode::Ed25519)).digest);

@@ -16,7 +16,7 @@ const ENGINE: &[&[&str]] = &[
 
 /// Imports sideways that have a reason. `ledger` joins the application to the chain's rules: a
 /// block's validity and the state after it depend on what the application says of its transactions.
-const SIDEWAYS: &[(&str, &str)] = &[("ledger", "app"), ("privval", "crypto")];
+const SIDEWAYS: &[(&str, &str)] = &[("ledger", "app")];
 
 /// Lines a file may have, and columns a line may have.
 const LINES: usize = 520;

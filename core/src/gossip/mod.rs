@@ -141,17 +141,22 @@ impl Gossip {
         self.peers.remove(&peer);
     }
 
-    /// Height, round or step changed.
+    /// Height, round or step changed. Whoever decides heights has nothing to ask for: a new height
+    /// puts the next announcement off. New rounds do not, for they pass also where messages are
+    /// missing.
     pub fn on_step(&mut self, now: Time, at: Hrs, out: &mut Vec<Out>) {
         let before = self.at.replace(at);
-        if before.is_none_or(|b| b.height != at.height) {
-            self.hints = Hints::default();
-            self.settled = Settled {
-                since: now,
-                ..Settled::default()
-            };
+        if before.is_some_and(|b| b.height == at.height) {
+            self.soon(now, out);
+            return;
         }
-        self.soon(now, out);
+        self.hints = Hints::default();
+        self.settled = Settled {
+            since: now,
+            ..Settled::default()
+        };
+        self.wait = self.config.interval;
+        self.wake_at(now.after(self.config.interval), out);
     }
 
     /// A vote of the current height was counted, or came once more: peers may stop sending it.
@@ -293,14 +298,18 @@ impl Gossip {
         out.push(Out::Wake(at));
     }
 
-    /// Something changed: announce it after one interval, and begin with short intervals again.
+    /// There is something to say: say it after one interval, and begin with short intervals again.
     fn soon(&mut self, now: Time, out: &mut Vec<Out>) {
         self.wait = self.config.interval;
         let at = now.after(self.config.interval);
         if self.wake.is_none_or(|wake| wake > at) {
-            self.wake = Some(at);
-            out.push(Out::Wake(at));
+            self.wake_at(at, out);
         }
+    }
+
+    fn wake_at(&mut self, at: Time, out: &mut Vec<Out>) {
+        self.wake = Some(at);
+        out.push(Out::Wake(at));
     }
 
     fn announcement(&mut self, view: &impl View) -> Vec<Frame> {

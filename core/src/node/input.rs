@@ -79,7 +79,7 @@ pub enum Output {
         /// The record.
         entry: Box<Entry>,
     },
-    /// Write the sign state ([`crate::node::Store::write_sign_state`]). Not durable by itself.
+    /// Write the sign state with the next sync ([`crate::node::Store::write_sign_state`]).
     SaveSignState(Box<SignState>),
     /// Make the log up to this record, and the sign state, durable ([`crate::node::Store::sync`]);
     /// then answer [`Input::Durable`].

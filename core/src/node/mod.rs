@@ -298,7 +298,8 @@ impl Node {
 
     /// A peer sent a vote that is here: it does not know, so the hint is given once more.
     fn say_again(&mut self, now: Time, vote: &crate::types::Vote) {
-        // In a replay nobody is told anything: a timer wished for then would be in the past, and lost.
+        // In a replay nobody is told anything: a timer wished for then would be in the past, and
+        // lost.
         if vote.height == self.consensus.at().height && !self.replaying {
             let slot = (vote.round, vote.kind, vote.index);
             let size = self.consensus.validators().len();

@@ -107,7 +107,9 @@ pub struct Store {
     dir: String,
     log: Appender,
     sign: SignFile,
-    sign_dirty: bool,
+    /// Waits for the log: the sign state must never know of a signature that the log has lost, or
+    /// the validator would refuse its own slot for ever and the others could miss its vote.
+    unwritten_sign: Option<SignState>,
     ledger: Ledger,
     /// Where the log of the last height but one ended: older segments are not needed.
     ended: Snapshot,
@@ -150,7 +152,7 @@ impl Store {
             dir: dir.to_owned(),
             log,
             sign,
-            sign_dirty: false,
+            unwritten_sign: None,
             ledger,
             ended,
         };
@@ -196,30 +198,22 @@ impl Store {
         Ok(self.log.append(storage, &[entry])?)
     }
 
-    /// Writes the sign state.
-    ///
-    /// # Errors
-    /// What the storage says; the store must not be used again.
-    pub fn write_sign_state(
-        &mut self,
-        storage: &mut dyn Storage,
-        state: &SignState,
-    ) -> Result<(), StoreError> {
-        self.sign.write(storage, state)?;
-        self.sign_dirty = true;
-        Ok(())
+    /// Takes the sign state; it is written by the next [`Store::sync`], after the log.
+    pub fn write_sign_state(&mut self, state: &SignState) {
+        self.unwritten_sign = Some(state.clone());
     }
 
-    /// Makes everything written so far durable.
+    /// Makes everything so far durable: first the log, then the sign state.
     ///
     /// # Errors
     /// What the storage says; the store must not be used again.
     pub fn sync(&mut self, storage: &mut dyn Storage) -> Result<(), StoreError> {
-        if self.sign_dirty {
+        self.log.sync(storage)?;
+        if let Some(state) = self.unwritten_sign.take() {
+            self.sign.write(storage, &state)?;
             self.sign.sync(storage)?;
-            self.sign_dirty = false;
         }
-        Ok(self.log.sync(storage)?)
+        Ok(())
     }
 
     /// Carries out a commit: block, end of height, application, state, each durable before the

@@ -191,7 +191,7 @@ impl Host {
                     self.store.append(&mut self.disk, lsn, &entry).unwrap();
                 }
                 Output::SaveSignState(state) => {
-                    self.store.write_sign_state(&mut self.disk, &state).unwrap();
+                    self.store.write_sign_state(&state);
                 }
                 Output::Sync(lsn) => {
                     self.trail.push("sync");

@@ -63,7 +63,7 @@ pub use tools::{RepairOutcome, exist, repair, snapshots, valid_snapshot_entries,
 pub struct Entry {
     /// Position in the log, from 0 on without holes.
     pub index: u64,
-    /// etcd's term; the consensus log writes the round here.
+    /// etcd's term; the consensus log does not use it.
     pub term: u64,
     /// Anything.
     pub data: Vec<u8>,

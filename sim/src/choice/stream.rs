@@ -71,7 +71,7 @@ streams! {
     Workload = "workload",
     /// What byzantine validators do. Coordinates: node, height, round, the operator's own.
     Byzantine = "byzantine",
-    /// Seeds of the engine's own choice of what to gossip. Coordinates: node, incarnation, 0, 0.
+    /// Seeds of the engine's own choice of what to gossip. Coordinates: node, 0, 0, 0.
     GossipPick = "gossip.pick",
 }
 

@@ -172,8 +172,8 @@ fn draw_clocks(choices: &Choices, nodes: usize, no_faults: bool) -> Vec<i64> {
     (0..nodes).map(offset).collect()
 }
 
-/// Byzantine validators: as many as asked for, or one in five runs of eight if its power is below
-/// one third.
+/// Byzantine validators: as many as asked for; otherwise one, in five runs of eight, if its power
+/// is below one third.
 fn draw_byzantine(
     choices: &Choices,
     powers: &[u64],

@@ -26,8 +26,7 @@ pub struct Plan {
     pub seed: u64,
     /// The validators' powers; their number is the number of nodes.
     pub powers: Vec<u64>,
-    /// How many heights every correct node outside a broken minority must decide before the faults
-    /// end.
+    /// The faults end when every correct node has decided this height, or at `faults_end_ms`.
     pub heights: u64,
     /// How many more heights the healed core must decide in the stable phase.
     pub stable_heights: u64,
@@ -256,8 +255,8 @@ impl TimeoutsMs {
 }
 
 impl Plan {
-    /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the way,
-    /// so that a node which is not stuck has rarely anything to announce.
+    /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the
+    /// way, so that a node which is not stuck has rarely anything to announce.
     #[must_use]
     pub fn gossip(&self) -> gossip::Config {
         let there_and_back = Span::micros(2 * self.link.latency_us.max + 4 * self.sync_us.max);

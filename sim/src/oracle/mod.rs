@@ -122,8 +122,8 @@ pub struct Judge {
     ghost: Ghost,
     /// Look at every event of a node.
     watchers: Vec<Box<dyn Oracle>>,
-    /// Look only when the ghost state has news of what a correct node signed, or a node decides, starts
-    /// or stops: most events are deliveries and tell them nothing.
+    /// Look only when the ghost state has news of what a correct node signed, or a node decides,
+    /// starts or stops: most events are deliveries and tell them nothing.
     oracles: Vec<Box<dyn Oracle>>,
 }
 

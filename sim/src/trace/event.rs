@@ -63,7 +63,7 @@ pub enum What {
     Dropped {
         /// The packet.
         packet: u64,
-        /// Why: "loss", "cut" or "down".
+        /// Why: "loss", "cut", "down", or "stale" (of a connection its sender has left behind).
         reason: &'static str,
     },
     /// A node got a frame.

@@ -113,6 +113,7 @@ impl Line {
 }
 
 impl Detail {
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
     fn of(what: &What) -> Self {
         match what {
             What::Started {

@@ -13,7 +13,7 @@ use crate::{
     network::{Cut, CutId},
     oracle::Liveness,
     trace::What,
-    world::{Pending, Phase, World, bound, fault_name, link_model},
+    world::{Pending, Phase, World, bound, chain, fault_name, link_model},
 };
 
 /// Whether a fault waits for a point of the protocol.
@@ -50,11 +50,6 @@ fn signed(message: &Message) -> Option<(OwnMessage, u64, u32)> {
     }
 }
 
-/// Whether a vote is this node's own.
-fn is_own(message: &Message, node: PeerId) -> bool {
-    !matches!(message, Message::Vote(vote) if vote.index.0 != node.0)
-}
-
 impl World {
     /// A node is about to send something: faults that wait for it begin before it leaves.
     pub(super) fn trigger_send(&mut self, node: PeerId, frame: &Frame) {
@@ -64,7 +59,7 @@ impl World {
         let Ok(contents) = frame.contents() else {
             return;
         };
-        for message in contents.messages.iter().filter(|m| is_own(m, node)) {
+        for message in contents.messages.iter().filter(|m| self.is_own(m, node)) {
             let Some(point) = signed(message) else {
                 continue;
             };
@@ -102,6 +97,25 @@ impl World {
                 } => who == node.0 && (appends, height, round) == point,
                 When::Time { .. } | When::Own { .. } | When::Proposed { .. } => false,
             });
+        }
+    }
+
+    /// Whether a node has signed a message itself, and does not relay another's.
+    fn is_own(&self, message: &Message, node: PeerId) -> bool {
+        match message {
+            Message::Vote(vote) => vote.index.0 == node.0,
+            Message::Proposal(proposal) => {
+                let host = &self.hosts[usize::from(node.0)];
+                let bytes = proposal.sign_bytes(&chain());
+                self.verify.verify(&host.key, &bytes, &proposal.signature)
+            }
+            Message::NewRoundStep { .. }
+            | Message::NewValidBlock { .. }
+            | Message::ProposalPol { .. }
+            | Message::BlockPart { .. }
+            | Message::HasVote { .. }
+            | Message::VoteSetMaj23 { .. }
+            | Message::VoteSetBits { .. } => false,
         }
     }
 

@@ -4,7 +4,7 @@ use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
     privval::{self, SignSlot},
-    types::{Height, Lsn, PeerId, Time},
+    types::{Height, Lsn, PeerId, PublicKey, Time},
     wal,
 };
 
@@ -24,6 +24,7 @@ const SEGMENT_BYTES: u64 = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) validator: Box<dyn Validator>,
+    pub(super) key: PublicKey,
     pub(super) clock: NodeClock,
     pub(super) disk: SimDisk,
     pub(super) up: bool,
@@ -68,6 +69,7 @@ impl Host {
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
         Self {
             validator: Box::new(validator),
+            key: cast.signers[index].public_key(),
             clock: NodeClock::new(offset.saturating_mul(1_000_000)),
             disk: SimDisk::new(node, choices.clone()),
             up: false,

@@ -91,6 +91,7 @@ pub struct World {
     queue: Queue<Pending>,
     hosts: Vec<Host>,
     network: Network,
+    verify: Arc<dyn engine::crypto::Verify>,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
     /// Set when the faults are over.
@@ -143,6 +144,7 @@ impl World {
             queue: Queue::default(),
             hosts,
             network,
+            verify: Arc::clone(&cast.verify),
             filters,
             liveness: None,
             judge: Judge::new(setup),
@@ -367,7 +369,8 @@ impl World {
         }
     }
 
-    /// Ends the fault phase as soon as every correct node that is up has decided enough.
+    /// Ends the fault phase as soon as every correct node, also one that is down, has decided
+    /// enough.
     fn check_progress(&mut self) {
         match self.phase {
             Phase::Faults => {

@@ -102,7 +102,10 @@ impl Validator for EngineValidator {
         let store = &mut running.1;
         let done = match output {
             Output::Append { lsn, entry } => store.append(disk, *lsn, entry).map(|()| None),
-            Output::SaveSignState(state) => store.write_sign_state(disk, state).map(|()| None),
+            Output::SaveSignState(state) => {
+                store.write_sign_state(state);
+                Ok(None)
+            }
             Output::Sync(lsn) => store.sync(disk).map(|()| Some(Input::Durable(*lsn))),
             Output::Commit {
                 decision,
