@@ -113,16 +113,21 @@ fn real_and_ideal_signatures_lead_to_the_same_decisions() {
         };
         let outcome = runtime::run(&plan(seed, crypto), options);
         assert_eq!(outcome.verdict, Verdict::Pass, "seed {seed}");
-        let decided = |event: &trace::Event| match &event.what {
-            What::Decided {
+        let decided = |event: &trace::Event| {
+            let What::Decided {
                 height,
                 app_hash,
                 decision,
-            } => {
-                let txs = decision.block.txs.to_vec();
-                Some((height.0, decision.round.0, *app_hash, txs))
-            }
-            _ => None,
+            } = &event.what
+            else {
+                return None;
+            };
+            Some((
+                height.0,
+                decision.round.0,
+                *app_hash,
+                decision.block.txs.to_vec(),
+            ))
         };
         outcome.trace.iter().filter_map(decided).collect()
     };

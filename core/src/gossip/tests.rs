@@ -1,1 +1,332 @@
-//! Tests to come.
+//! Tests of what is believed about a peer, and of who is told what, on a small hand-made view.
+
+use super::*;
+use crate::types::{
+    Address, Commit, Hash, PartSet, PartSetHeader, Proposal, Signature, Step, Vote,
+};
+
+/// A node of four validators at some point, with the prevotes of its round.
+struct Small {
+    at: Hrs,
+    have: BitArray,
+    votes: Vec<Option<Vote>>,
+}
+
+fn vote(height: u64, round: u32, index: u16) -> Vote {
+    Vote {
+        kind: VoteKind::Prevote,
+        height: Height(height),
+        round: Round(round),
+        block: None,
+        index: ValidatorIndex(index),
+        address: Address::default(),
+        signature: Signature([0; 64]),
+    }
+}
+
+impl Small {
+    fn at(height: u64, round: u32, step: Step, votes: &[u16]) -> Self {
+        let at = Hrs {
+            height: Height(height),
+            round: Round(round),
+            step,
+        };
+        let voted = |i: u16| votes.contains(&i).then(|| vote(height, round, i));
+        let votes: Vec<_> = (0..4).map(voted).collect();
+        Self {
+            at,
+            have: votes.iter().map(Option::is_some).collect(),
+            votes,
+        }
+    }
+}
+
+impl View for Small {
+    fn at(&self) -> Hrs {
+        self.at
+    }
+    fn last_commit_round(&self) -> Option<Round> {
+        self.at
+            .height
+            .prev()
+            .filter(|h| *h > Height::ZERO)
+            .map(|_| Round::ZERO)
+    }
+    fn validators(&self, _: Height) -> usize {
+        4
+    }
+    fn own_index(&self) -> Option<ValidatorIndex> {
+        Some(ValidatorIndex(0))
+    }
+    fn vote_bits(&self) -> Vec<((Round, VoteKind), &BitArray)> {
+        vec![((self.at.round, VoteKind::Prevote), &self.have)]
+    }
+    fn have(&self, round: Round, kind: VoteKind) -> Option<&BitArray> {
+        (round == self.at.round && kind == VoteKind::Prevote).then_some(&self.have)
+    }
+    fn have_for(
+        &self,
+        _: Height,
+        round: Round,
+        kind: VoteKind,
+        block: Option<BlockId>,
+    ) -> Option<&BitArray> {
+        self.have(round, kind).filter(|_| block.is_none())
+    }
+    fn majority(&self, _: Round, _: VoteKind) -> Option<Option<BlockId>> {
+        None
+    }
+    fn vote(&self, _: Round, _: VoteKind, index: usize) -> Option<&Vote> {
+        self.votes.get(index)?.as_ref()
+    }
+    fn proposal(&self) -> Option<&Proposal> {
+        None
+    }
+    fn parts(&self, _: BlockId) -> Option<&PartSet> {
+        None
+    }
+    fn block_of(&self, _: PartSetHeader) -> Option<(BlockId, &PartSet)> {
+        None
+    }
+    fn wanted_block(&self) -> Option<(BlockId, bool)> {
+        None
+    }
+    fn commit_round(&self) -> Option<Round> {
+        None
+    }
+    fn stored(&self, _: Height) -> Option<(&PartSet, &Commit)> {
+        None
+    }
+    fn stored_vote(&self, _: Height, _: usize) -> Option<Vote> {
+        None
+    }
+}
+
+const PEER: PeerId = PeerId(7);
+
+fn stands(height: u64, round: u32, step: Step) -> Message {
+    let last_commit_round = (height > 1).then_some(Round(0));
+    Message::NewRoundStep {
+        height: Height(height),
+        round: Round(round),
+        step,
+        last_commit_round,
+    }
+}
+
+fn has(height: u64, round: u32, index: u16) -> Message {
+    let (height, round, kind) = (Height(height), Round(round), VoteKind::Prevote);
+    Message::HasVote {
+        height,
+        round,
+        kind,
+        index: ValidatorIndex(index),
+    }
+}
+
+/// A machine that knows `PEER`, and what it sends when the peer says something.
+struct Talk {
+    gossip: Gossip,
+    view: Small,
+    now: Time,
+}
+
+impl Talk {
+    fn new(view: Small) -> Self {
+        let mut gossip = Gossip::new(Config::default());
+        gossip.add_peer(PEER, &view, &mut Vec::new());
+        Self {
+            gossip,
+            view,
+            now: Time(1_000_000_000),
+        }
+    }
+
+    fn hears(&mut self, messages: &[Message]) -> Vec<Message> {
+        let mut out = Vec::new();
+        let told = self
+            .gossip
+            .receive(self.now, PEER, messages, &self.view, &mut out);
+        assert_eq!(told, Ok(()));
+        messages_of(&out)
+    }
+
+    fn peer(&self) -> &PeerRoundState {
+        self.gossip.peer(PEER).unwrap().round_state()
+    }
+}
+
+fn messages_of(out: &[Out]) -> Vec<Message> {
+    let frames = out.iter().filter_map(|o| match o {
+        Out::Send { frame, .. } => Some(frame.contents().unwrap().messages.to_vec()),
+        Out::Wake(_) | Out::Load(_) => None,
+    });
+    frames.flatten().collect()
+}
+
+#[test]
+fn a_new_peer_is_told_where_this_node_stands() {
+    let view = Small::at(3, 1, Step::Prevote, &[]);
+    let mut out = Vec::new();
+    Gossip::new(Config::default()).add_peer(PEER, &view, &mut out);
+    assert_eq!(messages_of(&out), [stands(3, 1, Step::Prevote)]);
+}
+
+#[test]
+fn an_own_vote_the_peer_lacks_is_sent_once_and_again_after_a_while() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0]));
+    let at = [stands(1, 0, Step::Prevote)];
+    assert_eq!(talk.hears(&at), [Message::Vote(vote(1, 0, 0))]);
+    assert_eq!(talk.hears(&at), [], "sent lately");
+    talk.now = talk.now.after(Config::default().resend_after);
+    assert_eq!(
+        talk.hears(&at),
+        [Message::Vote(vote(1, 0, 0))],
+        "it may have been lost"
+    );
+}
+
+#[test]
+fn a_vote_the_peer_has_is_not_sent() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0]));
+    assert_eq!(talk.hears(&[stands(1, 0, Step::Prevote), has(1, 0, 0)]), []);
+}
+
+#[test]
+fn fresh_votes_of_others_are_left_to_the_others() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[1, 2]));
+    assert_eq!(talk.hears(&[stands(1, 0, Step::Prevote)]), []);
+}
+
+#[test]
+fn a_peer_in_an_earlier_round_gets_the_votes_of_ours() {
+    let mut talk = Talk::new(Small::at(1, 5, Step::Prevote, &[0]));
+    let sent = talk.hears(&[stands(1, 2, Step::Prevote)]);
+    assert_eq!(sent, [Message::Vote(vote(1, 5, 0))]);
+}
+
+#[test]
+fn a_peer_that_goes_back_is_reported() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[]));
+    talk.hears(&[stands(1, 3, Step::Prevote)]);
+    let back = [stands(1, 2, Step::Prevote)];
+    let told = talk
+        .gossip
+        .receive(talk.now, PEER, &back, &talk.view, &mut Vec::new());
+    assert!(matches!(told, Err(PeerError::HeightRegression { .. })));
+}
+
+#[test]
+fn a_new_round_forgets_the_votes_of_the_old_one() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[]));
+    talk.hears(&[stands(1, 0, Step::Prevote), has(1, 0, 2)]);
+    assert!(
+        talk.peer()
+            .prevotes
+            .as_ref()
+            .is_some_and(|bits| bits.get(2))
+    );
+    talk.hears(&[stands(1, 1, Step::Propose)]);
+    assert_eq!(talk.peer().prevotes, None);
+}
+
+/// Tendermint lost them: it reset the precommits before it saved them (#9760).
+#[test]
+fn precommits_become_the_last_commit_at_the_next_height() {
+    let mut talk = Talk::new(Small::at(2, 0, Step::NewHeight, &[]));
+    let (height, round, kind) = (Height(1), Round(0), VoteKind::Precommit);
+    let precommit = Message::HasVote {
+        height,
+        round,
+        kind,
+        index: ValidatorIndex(3),
+    };
+    talk.hears(&[
+        stands(1, 0, Step::Precommit),
+        precommit,
+        stands(2, 0, Step::NewHeight),
+    ]);
+    assert!(
+        talk.peer()
+            .last_commit
+            .as_ref()
+            .is_some_and(|bits| bits.get(3))
+    );
+}
+
+#[test]
+fn a_majority_query_is_answered_with_the_votes_for_that_block() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[1, 3]));
+    let (height, round, kind) = (Height(1), Round(0), VoteKind::Prevote);
+    let block = Some(BlockId {
+        hash: Hash([1; 32]),
+        parts: PartSetHeader {
+            total: 1,
+            hash: Hash([1; 32]),
+        },
+    });
+    let asks = |block| Message::VoteSetMaj23 {
+        height,
+        round,
+        kind,
+        block,
+    };
+    let answer = |block, have| Message::VoteSetBits {
+        height,
+        round,
+        kind,
+        block,
+        have,
+    };
+    let nil = talk.view.have.clone();
+    assert_eq!(talk.hears(&[asks(None)])[0], answer(None, nil));
+    assert_eq!(
+        talk.hears(&[asks(block)])[0],
+        answer(block, BitArray::new(4))
+    );
+}
+
+#[test]
+fn bits_that_do_not_fit_the_validators_are_refused() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[]));
+    talk.hears(&[stands(1, 0, Step::Prevote)]);
+    let (height, round, kind) = (Height(1), Round(0), VoteKind::Prevote);
+    let have = BitArray::new(9);
+    let bits = [Message::VoteSetBits {
+        height,
+        round,
+        kind,
+        block: None,
+        have,
+    }];
+    let told = talk
+        .gossip
+        .receive(talk.now, PEER, &bits, &talk.view, &mut Vec::new());
+    assert_eq!(
+        told,
+        Err(PeerError::WrongSize {
+            got: 9,
+            expected: 4
+        })
+    );
+}
+
+#[test]
+fn hints_are_gathered_into_one_frame() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[1, 2]));
+    let mut out = Vec::new();
+    talk.gossip.on_step(talk.now, talk.view.at, &mut out);
+    for index in [1, 2] {
+        let slot = (Round(0), VoteKind::Prevote, ValidatorIndex(index));
+        talk.gossip.on_vote(talk.now, slot, 4, &mut out);
+    }
+    assert_eq!(messages_of(&out), [], "not yet");
+    let later = talk.now.after(Config::default().interval);
+    talk.gossip.on_wake(later, &talk.view, &mut out);
+    let frames = out.iter().filter(|o| matches!(o, Out::Send { .. })).count();
+    assert_eq!(frames, 1);
+    assert_eq!(
+        messages_of(&out),
+        [stands(1, 0, Step::Prevote), has(1, 0, 1), has(1, 0, 2)]
+    );
+}

@@ -59,10 +59,12 @@ impl World {
         let Ok(contents) = frame.contents() else {
             return;
         };
-        for message in contents.messages.iter().filter(|m| self.is_own(m, node)) {
-            let Some(point) = signed(message) else {
-                continue;
-            };
+        let own = contents
+            .messages
+            .iter()
+            .filter(|message| self.is_own(message, node));
+        let points: Vec<_> = own.filter_map(signed).collect();
+        for point in points {
             self.trigger(node, |at| match at {
                 When::Own {
                     node: who,
