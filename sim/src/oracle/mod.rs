@@ -136,7 +136,6 @@ impl Judge {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let mut oracles: Vec<Box<dyn Oracle>> = vec![
-            Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
             Box::new(vote_once::VoteOnce::default()),
             Box::new(proposer_only::ProposerOnly::default()),
             Box::new(lock_safety::LockSafety::default()),
@@ -152,7 +151,9 @@ impl Judge {
         }
         Self {
             ghost: Ghost::new(setup),
+            // The log is judged before the sign state: a message that leaves too early breaks both.
             watchers: vec![
+                Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
                 Box::new(sign_state_durable::SignStateDurable::default()),
                 Box::new(round_skip::RoundSkip::default()),
             ],
