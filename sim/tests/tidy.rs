@@ -179,7 +179,7 @@ fn oracles_do_not_use_the_engines_rules() {
         "VoteSet",
         "HeightVoteSet",
         "verify_commit",
-        "is_quorum",
+        "is_quorum(",
         "State::",
     ];
     for (path, text) in sources() {

@@ -138,8 +138,8 @@ fn draw_timeouts(choices: &Choices, link: Link) -> TimeoutsMs {
     let mut draw = swarm(choices, Option_::Timeouts);
     let delay = link.latency_us.max.div_ceil(1_000) + 5;
     let propose = delay * draw.between(3..=8);
-    // In every third run votes often come too late for their round: polkas are seen by some and missed
-    // by others, and validators lock in different rounds.
+    // In every third run votes often come too late for their round: polkas are seen by some and
+    // missed by others, and validators lock in different rounds.
     let tight = if draw.below(3) == 0 { 8 } else { 1 };
     let prevote = (delay * draw.between(1..=4)).div_ceil(tight);
     let precommit = (delay * draw.between(1..=4)).div_ceil(tight);
