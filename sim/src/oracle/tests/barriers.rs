@@ -1,0 +1,86 @@
+//! Hand-made histories of the sign state, of following the others, and of starting again.
+
+use engine::types::Message;
+
+use crate::{
+    oracle::testing::{History, precommit, prevote, setup},
+    trace::What,
+};
+
+#[test]
+fn a_vote_that_the_sign_state_does_not_know_is_found() {
+    let (first, second) = (prevote(1, (1, 0), None), precommit(1, (1, 0), None));
+    let mut history = History::new(setup(4, &[]));
+    history.append(1, &first);
+    history.signed[1] = None;
+    history.sync(1).send(1, &first);
+    assert_eq!(history.fired(), "sign_state_durable");
+
+    let mut history = History::new(setup(4, &[]));
+    history.sign(1, &first).append(1, &second);
+    let known = history.signed[1];
+    history.sync(1).send(1, &second);
+    assert!(known.is_some());
+    assert_eq!(
+        history.fired(),
+        "none",
+        "the sign state is durable with the log"
+    );
+}
+
+/// Votes of two others for round 1, given to a node one by one.
+fn ahead() -> [Message; 2] {
+    [prevote(2, (1, 1), None), prevote(3, (1, 1), None)]
+}
+
+#[test]
+fn a_node_that_stays_behind_the_others_is_found() {
+    let mut history = History::new(setup(4, &[]));
+    history
+        .sign(1, &prevote(1, (1, 0), None))
+        .get_all(1, &ahead());
+    history.happens(1, What::Fired { timer: "consensus" });
+    history.append(1, &precommit(1, (1, 0), None));
+    assert_eq!(history.fired(), "round_skip");
+}
+
+#[test]
+fn a_node_that_follows_or_has_heard_only_one_other_is_left_alone() {
+    let mut history = History::new(setup(4, &[]));
+    history
+        .sign(1, &prevote(1, (1, 0), None))
+        .get_all(1, &ahead());
+    history.happens(1, What::Fired { timer: "consensus" });
+    history.sign(1, &prevote(1, (1, 1), None));
+    assert_eq!(history.fired(), "none", "it went to round 1");
+
+    let mut history = History::new(setup(4, &[]));
+    history
+        .sign(1, &prevote(1, (1, 0), None))
+        .get(1, &ahead()[0]);
+    history.happens(1, What::Fired { timer: "consensus" });
+    history.append(1, &precommit(1, (1, 0), None));
+    assert_eq!(
+        history.fired(),
+        "none",
+        "one of four is not more than one third"
+    );
+}
+
+#[test]
+fn a_correct_node_that_does_not_start_again_is_found_and_a_byzantine_one_is_not() {
+    let refused = || What::StartRefused {
+        reason: "no reason".to_owned(),
+    };
+    let mut history = History::new(setup(4, &[]));
+    history.crash(1).happens(1, refused());
+    assert_eq!(history.fired(), "recovery");
+
+    let mut history = History::new(setup(4, &[1]));
+    history.crash(1).happens(1, refused());
+    assert_eq!(history.fired(), "none");
+
+    let mut history = History::new(setup(4, &[]));
+    history.crash(1).start(1, 0);
+    assert_eq!(history.fired(), "none");
+}
