@@ -87,7 +87,6 @@ impl Node {
         block: Option<Box<Decided>>,
         out: &mut Vec<Output>,
     ) {
-        self.loading.remove(&height);
         if let Some(block) = block {
             self.cache.insert(height, *block);
             if self.cache.len() > CACHE {

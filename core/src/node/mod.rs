@@ -17,7 +17,7 @@ mod store;
 mod view;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -91,7 +91,6 @@ pub struct Node {
     unsigned: BTreeMap<SignSlot, Action>,
     committing: Option<Committing>,
     cache: BTreeMap<Height, Decided>,
-    loading: BTreeSet<Height>,
     /// Messages of the next height that came while this one was still being finished.
     stash: BTreeMap<PeerId, VecDeque<Message>>,
     replaying: bool,
@@ -398,11 +397,7 @@ impl Node {
                     timer: Timer::Gossip,
                     at,
                 }),
-                Out::Load(height) => {
-                    if self.loading.insert(height) {
-                        out.push(Output::Load { height });
-                    }
-                }
+                Out::Load(height) => out.push(Output::Load { height }),
             }
         }
     }

@@ -2,7 +2,7 @@
 //! unfinished height.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -68,7 +68,6 @@ impl Node {
             unsigned: BTreeMap::new(),
             committing: None,
             cache: found.last.into_iter().map(|last| (height, last)).collect(),
-            loading: BTreeSet::new(),
             stash: BTreeMap::new(),
             replaying: true,
             halted: None,

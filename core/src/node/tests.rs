@@ -1,7 +1,7 @@
 //! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
 //! barrier.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
 use crate::{
