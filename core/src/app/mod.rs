@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::types::{BoundedBytes, Hash, Height, PublicKey, Tx, ValidatorUpdate, sha256};
+use crate::types::{
+    BoundedBytes, ConfigChange, Hash, Height, PublicKey, Tx, ValidatorUpdate, sha256,
+};
 
 /// The longest key or value in bytes.
 pub const MAX_ITEM_BYTES: usize = 256;
@@ -39,6 +41,14 @@ pub enum Call {
         /// The new power.
         power: u64,
     } = 2,
+    /// A configuration transaction: nothing to the application, carried out by the chain itself if
+    /// it was built on the present configuration.
+    Configure {
+        /// How many configuration changes it was built on.
+        sequence: u64,
+        /// What it changes.
+        change: ConfigChange,
+    } = 3,
 }
 
 impl Call {
@@ -124,7 +134,7 @@ impl App {
     pub fn updates(txs: &[Tx]) -> Vec<ValidatorUpdate> {
         let update = |tx| match Self::check(tx) {
             Ok(Call::Power { key, power }) => Some(ValidatorUpdate { key, power }),
-            Ok(Call::Set { .. }) | Err(_) => None,
+            Ok(Call::Set { .. } | Call::Configure { .. }) | Err(_) => None,
         };
         txs.iter().filter_map(update).collect()
     }

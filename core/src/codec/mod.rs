@@ -16,12 +16,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 pub use validate::{Invalid, validate};
 
-use crate::types::{Bounded, Channel, MAX_FRAME_MESSAGES, Message};
+use crate::types::{Bounded, Channel, MAX_BLOCK_BYTES, MAX_FRAME_MESSAGES, Message};
 
 /// The only version of the wire format.
 pub const WIRE_VERSION: u8 = 1;
-/// The largest frame (`maxConsensusMessageSize` of Tendermint).
+/// The largest frame (`maxConsensusMessageSize` of Tendermint), except on the block sync channel.
 pub const MAX_FRAME_BYTES: usize = 1_048_576;
+/// The largest frame on the block sync channel: a block, a commit and what surrounds them.
+pub const MAX_SYNC_FRAME_BYTES: usize = MAX_BLOCK_BYTES + MAX_FRAME_BYTES;
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +31,14 @@ pub enum DecodeError {
     /// No bytes at all.
     #[error("empty frame")]
     Empty,
-    /// Longer than [`MAX_FRAME_BYTES`].
-    #[error("frame of {0} bytes, at most {MAX_FRAME_BYTES} are allowed")]
-    TooLong(usize),
+    /// Longer than its channel allows.
+    #[error("frame of {got} bytes, at most {limit} are allowed")]
+    TooLong {
+        /// Its length.
+        got: usize,
+        /// The most its channel allows.
+        limit: usize,
+    },
     /// Another version of the wire format.
     #[error("wire version {0}, this node speaks {WIRE_VERSION}")]
     Version(u8),
@@ -140,8 +147,15 @@ impl fmt::Debug for Frame {
 /// # Errors
 /// Why the bytes are not a frame.
 pub fn decode(bytes: &[u8]) -> Result<Contents, DecodeError> {
-    if bytes.len() > MAX_FRAME_BYTES {
-        return Err(DecodeError::TooLong(bytes.len()));
+    let sync = bytes.get(1) == Some(&(Channel::BlockSync as u8));
+    let limit = if sync {
+        MAX_SYNC_FRAME_BYTES
+    } else {
+        MAX_FRAME_BYTES
+    };
+    if bytes.len() > limit {
+        let got = bytes.len();
+        return Err(DecodeError::TooLong { got, limit });
     }
     let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
     if version != WIRE_VERSION {

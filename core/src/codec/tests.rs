@@ -63,6 +63,7 @@ fn step(height: u64, last_commit_round: Option<u32>) -> Message {
         height,
         round,
         step: Step::Propose,
+        seconds_since_start: 0,
         last_commit_round,
     }
 }
@@ -180,7 +181,10 @@ fn empty_frames_and_other_versions_are_rejected() {
     let long = vec![WIRE_VERSION; MAX_FRAME_BYTES + 1];
     assert_eq!(
         decode(&long),
-        Err(DecodeError::TooLong(MAX_FRAME_BYTES + 1))
+        Err(DecodeError::TooLong {
+            got: MAX_FRAME_BYTES + 1,
+            limit: MAX_FRAME_BYTES
+        })
     );
 }
 

@@ -5,7 +5,8 @@
 //! fields.
 
 use crate::types::{
-    BitArray, BlockId, Height, MAX_PARTS, Message, Part, PartSetHeader, Proposal, Round, Vote,
+    BitArray, BlockId, DuplicateVote, Height, MAX_PARTS, Message, Part, PartSetHeader, Proposal,
+    Round, SyncMessage, Vote,
 };
 
 /// A message that contradicts itself or exceeds a bound.
@@ -46,6 +47,9 @@ pub fn validate(message: &Message) -> Result<(), Invalid> {
         | Message::VoteSetBits { height, block, .. } => {
             exists(*height).and_then(|()| block_bounds(block.as_ref()))
         }
+        Message::Txs(txs) => ensure(!txs.is_empty(), "no transactions"),
+        Message::Evidence(evidence) => evidence_bounds(evidence),
+        Message::BlockSync(message) => sync_bounds(message),
     };
     checked.map_err(|what| Invalid {
         message: message.name(),
@@ -110,6 +114,36 @@ fn part_bounds(part: &Part) -> Checked {
     )?;
     ensure(proof.index < proof.total, "index beyond the last part")?;
     ensure(!part.bytes.is_empty(), "empty part")
+}
+
+fn evidence_bounds(evidence: &DuplicateVote) -> Checked {
+    vote_bounds(&evidence.first)?;
+    vote_bounds(&evidence.second)?;
+    ensure(
+        evidence.contradicts(),
+        "the votes do not contradict each other in order",
+    )
+}
+
+fn sync_bounds(message: &SyncMessage) -> Checked {
+    match message {
+        SyncMessage::StatusRequest => Ok(()),
+        SyncMessage::StatusResponse { base, height } => {
+            let none = *base == Height::ZERO && *height == Height::ZERO;
+            let some = *base >= Height::FIRST && base <= height;
+            ensure(none || some, "impossible range of blocks")
+        }
+        SyncMessage::BlockRequest { height } | SyncMessage::NoBlockResponse { height } => {
+            exists(*height)
+        }
+        SyncMessage::BlockResponse { block, commit } => {
+            exists(block.header.height)?;
+            ensure(
+                block.header.height == commit.height,
+                "the commit is of another height",
+            )
+        }
+    }
 }
 
 fn vote_bounds(vote: &Vote) -> Checked {

@@ -97,6 +97,8 @@ pub struct Gossip {
     hints: Hints,
     settled: Settled,
     at: Option<Hrs>,
+    /// When the current height began here.
+    began: Time,
     wake: Option<Time>,
     wait: Span,
     loading: BTreeSet<Height>,
@@ -115,6 +117,7 @@ impl Gossip {
             hints: Hints::default(),
             settled: Settled::default(),
             at: None,
+            began: Time::default(),
             wake: None,
             loading: BTreeSet::new(),
         }
@@ -128,11 +131,11 @@ impl Gossip {
 
     /// A connection is up, perhaps again: nothing is known of what the peer has. Tells it where
     /// this node stands.
-    pub fn add_peer(&mut self, peer: PeerId, view: &impl View, out: &mut Vec<Out>) {
+    pub fn add_peer(&mut self, now: Time, peer: PeerId, view: &impl View, out: &mut Vec<Out>) {
         self.peers.insert(peer, PeerState::default());
         out.push(Out::Send {
             to: peer,
-            frame: frame_of(step_message(view)),
+            frame: frame_of(self.step_message(now, view)),
         });
     }
 
@@ -150,6 +153,7 @@ impl Gossip {
             self.soon(now, out);
             return;
         }
+        self.began = now;
         self.hints = Hints::default();
         self.settled = Settled {
             since: now,
@@ -278,7 +282,7 @@ impl Gossip {
             return;
         }
         self.settle(now, view);
-        for frame in self.announcement(view) {
+        for frame in self.announcement(now, view) {
             for peer in self.peers.keys() {
                 out.push(Out::Send {
                     to: *peer,
@@ -312,14 +316,14 @@ impl Gossip {
         out.push(Out::Wake(at));
     }
 
-    fn announcement(&mut self, view: &impl View) -> Vec<Frame> {
+    fn announcement(&mut self, now: Time, view: &impl View) -> Vec<Frame> {
         let hints = std::mem::take(&mut self.hints);
         let Hrs {
             height,
             round: ours,
             ..
         } = view.at();
-        let mut messages = vec![step_message(view)];
+        let mut messages = vec![self.step_message(now, view)];
         // What is missing is asked for with every announcement, also by a node that has forgotten
         // its hints in a crash.
         if let Some((block, is_commit)) = view.wanted_block().or(hints.block)
@@ -350,6 +354,21 @@ impl Gossip {
             .collect()
     }
 
+    fn step_message(&self, now: Time, view: &impl View) -> Message {
+        let Hrs {
+            height,
+            round,
+            step,
+        } = view.at();
+        Message::NewRoundStep {
+            height,
+            round,
+            step,
+            seconds_since_start: now.since(self.began).0 / Span::millis(1_000).0,
+            last_commit_round: view.last_commit_round(),
+        }
+    }
+
     /// Votes that were here two intervals ago count as settled.
     fn settle(&mut self, now: Time, view: &impl View) {
         if now.since(self.settled.since) < self.config.interval.times(2) {
@@ -362,20 +381,6 @@ impl Gossip {
         let newer = std::mem::replace(&mut self.settled.newer, current.collect());
         self.settled.older = newer;
         self.settled.since = now;
-    }
-}
-
-fn step_message(view: &impl View) -> Message {
-    let Hrs {
-        height,
-        round,
-        step,
-    } = view.at();
-    Message::NewRoundStep {
-        height,
-        round,
-        step,
-        last_commit_round: view.last_commit_round(),
     }
 }
 

@@ -105,6 +105,7 @@ impl PeerState {
                 round,
                 step,
                 last_commit_round,
+                ..
             } => {
                 let to = Hrs {
                     height: *height,
@@ -163,7 +164,10 @@ impl PeerState {
                 self.sent.votes.remove(&slot);
                 return state.apply_vote_set_bits(slot, have, ours, view.validators(*height));
             }
-            Message::VoteSetMaj23 { .. } => {}
+            Message::VoteSetMaj23 { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => {}
         }
         Ok(())
     }
@@ -193,7 +197,10 @@ impl PeerState {
             | Message::ProposalPol { .. }
             | Message::HasVote { .. }
             | Message::VoteSetMaj23 { .. }
-            | Message::VoteSetBits { .. } => {}
+            | Message::VoteSetBits { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => {}
         }
     }
 

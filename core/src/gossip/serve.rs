@@ -344,6 +344,7 @@ fn send_all(to: PeerId, messages: Vec<Message>, out: &mut Vec<Out>) {
         Channel::Data,
         Channel::Vote,
         Channel::VoteSetBits,
+        Channel::Evidence,
     ];
     for channel in channels {
         // A part may be 64 KiB: few of them fit into a frame.

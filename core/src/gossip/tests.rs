@@ -110,6 +110,7 @@ fn stands(height: u64, round: u32, step: Step) -> Message {
         height: Height(height),
         round: Round(round),
         step,
+        seconds_since_start: 0,
         last_commit_round,
     }
 }
@@ -134,7 +135,7 @@ struct Talk {
 impl Talk {
     fn new(view: Small) -> Self {
         let mut gossip = Gossip::new(Config::default());
-        gossip.add_peer(PEER, &view, &mut Vec::new());
+        gossip.add_peer(Time::default(), PEER, &view, &mut Vec::new());
         Self {
             gossip,
             view,
@@ -168,7 +169,7 @@ fn messages_of(out: &[Out]) -> Vec<Message> {
 fn a_new_peer_is_told_where_this_node_stands() {
     let view = Small::at(3, 1, Step::Prevote, &[]);
     let mut out = Vec::new();
-    Gossip::new(Config::default()).add_peer(PEER, &view, &mut out);
+    Gossip::new(Config::default()).add_peer(Time::default(), PEER, &view, &mut out);
     assert_eq!(messages_of(&out), [stands(3, 1, Step::Prevote)]);
 }
 

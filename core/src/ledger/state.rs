@@ -6,8 +6,8 @@ use crate::{
     app::App,
     crypto::{CommitError, Verify, verify_commit},
     types::{
-        Address, Block, BlockId, ChainId, Commit, Hash, Header, Height, Time, Tx, ValidatorError,
-        ValidatorSet, ValidatorUpdate,
+        Address, Block, BlockId, Bounded, ChainId, Commit, Hash, Header, Height, Time, Tx,
+        ValidatorError, ValidatorSet, ValidatorUpdate,
     },
 };
 
@@ -107,6 +107,7 @@ impl State {
             last_block: self.last_block,
             last_commit_hash: Block::commit_hash(last_commit.as_ref()),
             data_hash: Block::data_hash(&txs),
+            evidence_hash: Block::evidence_hash(&[]),
             validators_hash: self.validators.hash(),
             app_hash: self.app_hash,
             config_sequence: self.config_sequence,
@@ -118,6 +119,7 @@ impl State {
         Block {
             header,
             txs,
+            evidence: Bounded::default(),
             last_commit,
         }
     }

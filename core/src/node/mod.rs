@@ -106,7 +106,7 @@ impl Node {
             return;
         }
         match input {
-            Input::Connected(peer) => self.on_connected(peer, out),
+            Input::Connected(peer) => self.on_connected(now, peer, out),
             Input::Disconnected(peer) => {
                 self.gossip.remove_peer(peer);
                 self.stash.remove(&peer);
@@ -143,12 +143,12 @@ impl Node {
         self.halted.as_deref()
     }
 
-    fn on_connected(&mut self, peer: PeerId, out: &mut Vec<Output>) {
+    fn on_connected(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
         };
-        self.gossip.add_peer(peer, &view, &mut self.outs);
+        self.gossip.add_peer(now, peer, &view, &mut self.outs);
         self.flush_gossip(out);
     }
 
@@ -190,7 +190,10 @@ impl Node {
             | Message::NewValidBlock { .. }
             | Message::ProposalPol { .. }
             | Message::HasVote { .. }
-            | Message::VoteSetBits { .. } => return,
+            | Message::VoteSetBits { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => return,
         };
         if height == self.consensus.at().height.next() {
             let waiting = self.stash.entry(from).or_default();
@@ -291,7 +294,10 @@ impl Node {
             | Message::NewValidBlock { .. }
             | Message::ProposalPol { .. }
             | Message::HasVote { .. }
-            | Message::VoteSetBits { .. } => Ok(false),
+            | Message::VoteSetBits { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => Ok(false),
         }
     }
 

@@ -185,7 +185,10 @@ impl Node {
                 | Message::ProposalPol { .. }
                 | Message::HasVote { .. }
                 | Message::VoteSetMaj23 { .. }
-                | Message::VoteSetBits { .. } => continue,
+                | Message::VoteSetBits { .. }
+                | Message::Txs(_)
+                | Message::Evidence(_)
+                | Message::BlockSync(_) => continue,
             };
             if let Some(slot) = slot_of_own(message) {
                 self.sign.adopt(slot, bytes, signature);
@@ -259,7 +262,10 @@ pub(super) fn slot_of_own(message: &Message) -> Option<SignSlot> {
         | Message::ProposalPol { .. }
         | Message::HasVote { .. }
         | Message::VoteSetMaj23 { .. }
-        | Message::VoteSetBits { .. } => None,
+        | Message::VoteSetBits { .. }
+        | Message::Txs(_)
+        | Message::Evidence(_)
+        | Message::BlockSync(_) => None,
     }
 }
 
@@ -273,6 +279,9 @@ fn own_height(message: &Message) -> Option<Height> {
         | Message::ProposalPol { .. }
         | Message::HasVote { .. }
         | Message::VoteSetMaj23 { .. }
-        | Message::VoteSetBits { .. } => slot_of_own(message).map(|slot| slot.height),
+        | Message::VoteSetBits { .. }
+        | Message::Txs(_)
+        | Message::Evidence(_)
+        | Message::BlockSync(_) => slot_of_own(message).map(|slot| slot.height),
     }
 }

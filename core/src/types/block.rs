@@ -5,8 +5,8 @@ use std::fmt;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::types::{
-    Address, Bounded, BoundedBytes, ChainId, Commit, Hash, Height, PartSet, PartSetHeader, Time,
-    merkle_root, vote::canonical,
+    Address, Bounded, BoundedBytes, ChainId, Commit, DuplicateVote, Hash, Height, MAX_EVIDENCE,
+    PartSet, PartSetHeader, Time, merkle_root, vote::canonical,
 };
 
 /// The largest encoded block (Tendermint's `MaxBlockSize`, 21 MiB).
@@ -51,6 +51,8 @@ pub struct Header {
     pub last_commit_hash: Hash,
     /// Merkle root over the transactions.
     pub data_hash: Hash,
+    /// Merkle root over the evidence.
+    pub evidence_hash: Hash,
     /// Digest of the validator set of this height.
     pub validators_hash: Hash,
     /// Digest of the application's state after the previous block.
@@ -76,6 +78,8 @@ pub struct Block {
     pub header: Header,
     /// The transactions, in order of execution.
     pub txs: Bounded<Tx, MAX_TXS>,
+    /// Proof of misbehaviour that is new to the chain.
+    pub evidence: Bounded<DuplicateVote, MAX_EVIDENCE>,
     /// The precommits that decided the block before; `None` at height 1.
     pub last_commit: Option<Commit>,
 }
@@ -115,6 +119,9 @@ impl Block {
         if block.header.data_hash != Self::data_hash(&block.txs) {
             return Err(BlockError::Digest("data_hash"));
         }
+        if block.header.evidence_hash != Self::evidence_hash(&block.evidence) {
+            return Err(BlockError::Digest("evidence_hash"));
+        }
         if block.header.last_commit_hash != Self::commit_hash(block.last_commit.as_ref()) {
             return Err(BlockError::Digest("last_commit_hash"));
         }
@@ -125,6 +132,13 @@ impl Block {
     #[must_use]
     pub fn data_hash(txs: &[Tx]) -> Hash {
         let leaves: Vec<&[u8]> = txs.iter().map(|tx| &**tx).collect();
+        merkle_root(&leaves)
+    }
+
+    /// The digest of a block's evidence.
+    #[must_use]
+    pub fn evidence_hash(evidence: &[DuplicateVote]) -> Hash {
+        let leaves: Vec<Vec<u8>> = evidence.iter().map(canonical).collect();
         merkle_root(&leaves)
     }
 

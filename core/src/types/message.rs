@@ -1,5 +1,5 @@
-//! What nodes say to each other: Tendermint's nine consensus messages and the four channels they
-//! travel on.
+//! What nodes say to each other: Tendermint's nine consensus messages on their four channels, and
+//! the messages of its mempool, evidence and block sync reactors on one channel each.
 
 use std::{fmt, sync::Arc};
 
@@ -7,14 +7,16 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    BitArray, BlockId, Height, Part, PartSetHeader, Proposal, Round, Step, ValidatorIndex, Vote,
-    VoteKind,
+    BitArray, Block, BlockId, Bounded, Commit, DuplicateVote, Height, Part, PartSetHeader,
+    Proposal, Round, Step, Tx, ValidatorIndex, Vote, VoteKind,
 };
 
 /// The most messages in one frame.
 pub const MAX_FRAME_MESSAGES: usize = 256;
+/// The most transactions in one message.
+pub const MAX_GOSSIPED_TXS: usize = 256;
 
-/// The four channels of the consensus reactor, with Tendermint's numbers.
+/// The channels, with Tendermint's numbers: four of the consensus reactor, one each of the others.
 #[derive(
     Debug,
     Clone,
@@ -41,6 +43,12 @@ pub enum Channel {
     Vote = 0x22,
     /// Answers to majority queries.
     VoteSetBits = 0x23,
+    /// Transactions that wait for a block.
+    Mempool = 0x30,
+    /// Proof of misbehaviour.
+    Evidence = 0x38,
+    /// Whole blocks for nodes that are far behind.
+    BlockSync = 0x40,
 }
 
 /// A consensus message.
@@ -56,6 +64,8 @@ pub enum Message {
         round: Round,
         /// Its step.
         step: Step,
+        /// Whole seconds since the height began, by the sender's clock.
+        seconds_since_start: u64,
         /// The round that committed the height before; `None` at the first height.
         last_commit_round: Option<Round>,
     } = 0x01,
@@ -130,6 +140,57 @@ pub enum Message {
         /// The votes it has.
         have: BitArray,
     } = 0x17,
+    /// Transactions that the sender's pool holds.
+    Txs(Bounded<Tx, MAX_GOSSIPED_TXS>) = 0x30,
+    /// Two conflicting votes of one validator.
+    Evidence(Box<DuplicateVote>) = 0x38,
+    /// A question or an answer of block sync.
+    BlockSync(SyncMessage) = 0x40,
+}
+
+/// The messages of block sync.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum SyncMessage {
+    /// Which blocks does the receiver have?
+    StatusRequest = 1,
+    /// The sender has the blocks from `base` to `height`; both are 0 if it has none.
+    StatusResponse {
+        /// The first.
+        base: Height,
+        /// The last.
+        height: Height,
+    } = 2,
+    /// The sender wants this block.
+    BlockRequest {
+        /// Its height.
+        height: Height,
+    } = 3,
+    /// A decided block and the precommits that the sender saw for it.
+    BlockResponse {
+        /// The block.
+        block: Arc<Block>,
+        /// Its commit.
+        commit: Box<Commit>,
+    } = 4,
+    /// The sender does not have the block it was asked for.
+    NoBlockResponse {
+        /// Its height.
+        height: Height,
+    } = 5,
+}
+
+impl fmt::Display for SyncMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StatusRequest => f.write_str("which blocks?"),
+            Self::StatusResponse { base, height } => write!(f, "blocks {base} to {height}"),
+            Self::BlockRequest { height } => write!(f, "block {height}?"),
+            Self::BlockResponse { block, .. } => write!(f, "block {}", block.header.height),
+            Self::NoBlockResponse { height } => write!(f, "no block {height}"),
+        }
+    }
 }
 
 impl Message {
@@ -144,6 +205,9 @@ impl Message {
             Self::Proposal(_) | Self::ProposalPol { .. } | Self::BlockPart { .. } => Channel::Data,
             Self::Vote(_) => Channel::Vote,
             Self::VoteSetBits { .. } => Channel::VoteSetBits,
+            Self::Txs(_) => Channel::Mempool,
+            Self::Evidence(_) => Channel::Evidence,
+            Self::BlockSync(_) => Channel::BlockSync,
         }
     }
 
@@ -160,6 +224,13 @@ impl Message {
             Self::HasVote { .. } => "HasVote",
             Self::VoteSetMaj23 { .. } => "VoteSetMaj23",
             Self::VoteSetBits { .. } => "VoteSetBits",
+            Self::Txs(_) => "Txs",
+            Self::Evidence(_) => "Evidence",
+            Self::BlockSync(SyncMessage::StatusRequest) => "StatusRequest",
+            Self::BlockSync(SyncMessage::StatusResponse { .. }) => "StatusResponse",
+            Self::BlockSync(SyncMessage::BlockRequest { .. }) => "BlockRequest",
+            Self::BlockSync(SyncMessage::BlockResponse { .. }) => "BlockResponse",
+            Self::BlockSync(SyncMessage::NoBlockResponse { .. }) => "NoBlockResponse",
         }
     }
 }
@@ -231,6 +302,9 @@ impl fmt::Display for Message {
             } => {
                 write!(f, "bits {kind} {height}/{round} {} {have}", choice(block))
             }
+            Self::Txs(txs) => write!(f, "{} transactions", txs.len()),
+            Self::Evidence(evidence) => evidence.fmt(f),
+            Self::BlockSync(message) => message.fmt(f),
         }
     }
 }

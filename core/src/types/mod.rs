@@ -13,6 +13,7 @@ mod hash;
 mod ids;
 mod merkle;
 mod message;
+mod params;
 mod part_set;
 mod proposal;
 mod validators;
@@ -22,13 +23,14 @@ pub use bit_array::{BitArray, MAX_BITS};
 pub use block::{Block, BlockError, BlockId, Header, MAX_BLOCK_BYTES, MAX_TX_BYTES, MAX_TXS, Tx};
 pub use bounded::{Bounded, BoundedBytes, TooLong};
 pub use commit::{Commit, CommitSig};
-pub use evidence::DuplicateVote;
+pub use evidence::{DuplicateVote, MAX_EVIDENCE, Offence};
 pub use hash::{Address, Hash, PublicKey, Signature, sha256};
 pub use ids::{
     ChainId, Height, Hrs, Lsn, PeerId, Round, Span, Step, Time, ValidatorIndex, compare_hrs,
 };
 pub use merkle::{MAX_AUNTS, Proof, merkle_proofs, merkle_root};
-pub use message::{Channel, MAX_FRAME_MESSAGES, Message};
+pub use message::{Channel, MAX_FRAME_MESSAGES, MAX_GOSSIPED_TXS, Message, SyncMessage};
+pub use params::{ConfigChange, Params};
 pub use part_set::{MAX_PARTS, PART_BYTES, Part, PartError, PartSet, PartSetHeader};
 pub use proposal::Proposal;
 pub use validators::{

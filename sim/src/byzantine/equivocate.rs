@@ -187,7 +187,10 @@ impl Equivocate {
             | Message::Vote(_)
             | Message::HasVote { .. }
             | Message::VoteSetMaj23 { .. }
-            | Message::VoteSetBits { .. } => vec![message.clone()],
+            | Message::VoteSetBits { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => vec![message.clone()],
         }
     }
 }
@@ -218,7 +221,10 @@ impl Filter for Equivocate {
                 | Message::Vote(_)
                 | Message::HasVote { .. }
                 | Message::VoteSetMaj23 { .. }
-                | Message::VoteSetBits { .. } => {}
+                | Message::VoteSetBits { .. }
+                | Message::Txs(_)
+                | Message::Evidence(_)
+                | Message::BlockSync(_) => {}
             }
         }
         let (mut messages, mut out_of_turn) = (Vec::new(), Vec::new());

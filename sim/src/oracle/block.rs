@@ -5,8 +5,8 @@
 //! with the stretches of bytes that digests are taken over.
 
 use engine::types::{
-    Address, Block, BlockId, ChainId, Commit, CommitSig, Hash, Header, Height, PartSetHeader,
-    Round, Signature, Time, Tx,
+    Address, Block, BlockId, ChainId, Commit, CommitSig, DuplicateVote, Hash, Header, Height,
+    PartSetHeader, Round, Signature, Time, Tx, ValidatorIndex, Vote, VoteKind,
 };
 
 use super::merkle::{digest, root};
@@ -20,6 +20,7 @@ pub(super) struct Read<'a> {
     pub(super) block: Block,
     header: &'a [u8],
     txs: Vec<&'a [u8]>,
+    evidence: Vec<&'a [u8]>,
     commit: Option<RawCommit<'a>>,
 }
 
@@ -35,6 +36,13 @@ pub(super) fn read(bytes: &[u8]) -> Option<Read<'_>> {
         txs.push(tx);
         plain.push(Tx::try_from(tx.to_vec()).ok()?);
     }
+    let (mut evidence, mut proofs) = (Vec::new(), Vec::new());
+    for _ in 0..rest.u32()? {
+        let before = rest.0;
+        let (first, second) = (rest.vote()?, rest.vote()?);
+        proofs.push(DuplicateVote { first, second });
+        evidence.push(rest.since(before));
+    }
     let commit = if rest.flag()? {
         Some(rest.commit()?)
     } else {
@@ -48,12 +56,14 @@ pub(super) fn read(bytes: &[u8]) -> Option<Read<'_>> {
     let block = Block {
         header,
         txs: plain.try_into().ok()?,
+        evidence: proofs.try_into().ok()?,
         last_commit,
     };
     Some(Read {
         block,
         header: header_bytes,
         txs,
+        evidence,
         commit,
     })
 }
@@ -67,6 +77,11 @@ impl Read<'_> {
     /// The digest of its transactions.
     pub(super) fn data_hash(&self) -> Hash {
         root(&self.txs)
+    }
+
+    /// The digest of its evidence.
+    pub(super) fn evidence_hash(&self) -> Hash {
+        root(&self.evidence)
     }
 
     /// The digest of the commit it carries; zero if it carries none.
@@ -142,10 +157,31 @@ impl<'a> Reader<'a> {
             },
             last_commit_hash: self.hash()?,
             data_hash: self.hash()?,
+            evidence_hash: self.hash()?,
             validators_hash: self.hash()?,
             app_hash: self.hash()?,
             config_sequence: self.u64()?,
             proposer: Address(self.array()?),
+        })
+    }
+
+    fn vote(&mut self) -> Option<Vote> {
+        Some(Vote {
+            kind: match self.array::<1>()? {
+                [1] => VoteKind::Prevote,
+                [2] => VoteKind::Precommit,
+                [_] => return None,
+            },
+            height: Height(self.u64()?),
+            round: Round(self.u32()?),
+            block: if self.flag()? {
+                Some(self.block_id()?)
+            } else {
+                None
+            },
+            index: ValidatorIndex(self.array().map(u16::from_le_bytes)?),
+            address: Address(self.array()?),
+            signature: Signature(self.array()?),
         })
     }
 

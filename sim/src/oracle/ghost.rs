@@ -174,7 +174,10 @@ impl Ghost {
                 | Message::ProposalPol { .. }
                 | Message::HasVote { .. }
                 | Message::VoteSetMaj23 { .. }
-                | Message::VoteSetBits { .. } => {}
+                | Message::VoteSetBits { .. }
+                | Message::Txs(_)
+                | Message::Evidence(_)
+                | Message::BlockSync(_) => {}
             }
         }
     }
@@ -285,7 +288,10 @@ impl Ghost {
             | Message::ProposalPol { .. }
             | Message::HasVote { .. }
             | Message::VoteSetMaj23 { .. }
-            | Message::VoteSetBits { .. } => None,
+            | Message::VoteSetBits { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => None,
         }
     }
 

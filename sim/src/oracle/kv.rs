@@ -19,6 +19,8 @@ pub(super) enum Op<'a> {
     Set(&'a [u8], &'a [u8]),
     /// Changes a validator's power: nothing to the map.
     Power,
+    /// Changes the chain's configuration: nothing to the map.
+    Configure,
 }
 
 /// Reads a transaction; `None` if it is malformed.
@@ -31,6 +33,15 @@ pub(super) fn parse(tx: &[u8]) -> Option<Op<'_>> {
             rest.is_empty().then_some(Op::Set(key, value))
         }
         2 => (body.len() == 32 + 8).then_some(Op::Power),
+        3 => {
+            let (change, rest) = body.get(8..)?.split_first()?;
+            let len = match change {
+                1 => 32 + 8,
+                2 => 4 + 4 + 8,
+                _ => return None,
+            };
+            (rest.len() == len).then_some(Op::Configure)
+        }
         _ => None,
     }
 }

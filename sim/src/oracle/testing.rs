@@ -141,7 +141,10 @@ fn slot(message: &Message) -> Option<SignSlot> {
         | Message::BlockPart { .. }
         | Message::HasVote { .. }
         | Message::VoteSetMaj23 { .. }
-        | Message::VoteSetBits { .. } => None,
+        | Message::VoteSetBits { .. }
+        | Message::Txs(_)
+        | Message::Evidence(_)
+        | Message::BlockSync(_) => None,
     }
 }
 
@@ -364,6 +367,7 @@ impl Chain {
             last_block: self.last.as_ref().map(|(id, _)| *id),
             last_commit_hash: Block::commit_hash(last_commit.as_ref()),
             data_hash: Block::data_hash(&txs),
+            evidence_hash: Block::evidence_hash(&[]),
             validators_hash: engine::types::merkle_root(&leaves),
             app_hash: self.app.hash(),
             config_sequence: 0,
@@ -372,6 +376,7 @@ impl Chain {
         Block {
             header,
             txs: txs.try_into().unwrap(),
+            evidence: Bounded::default(),
             last_commit,
         }
     }

@@ -274,6 +274,10 @@ fn names_its_content(decision: &Decision) -> Result<(), String> {
         "its data hash is wrong",
     )?;
     holds(
+        read.evidence_hash() == header.evidence_hash,
+        "its evidence hash is wrong",
+    )?;
+    holds(
         read.commit_hash() == header.last_commit_hash,
         "its commit hash is wrong",
     )?;

@@ -9,7 +9,7 @@ use engine::{
     consensus::{Decision, Notice},
     node::{Entry, Record},
     privval::SignSlot,
-    types::{BlockId, CommitSig, Hash, Hrs, Message, PeerId, Vote},
+    types::{BlockId, CommitSig, Hash, Hrs, Message, PeerId, SyncMessage, Vote},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -176,6 +176,37 @@ impl Digest {
             } => {
                 self.u64(height.0);
                 self.u32(round.0);
+            }
+            Message::Txs(txs) => txs.iter().for_each(|tx| self.sha.update(&**tx)),
+            Message::Evidence(evidence) => {
+                self.vote(&evidence.first);
+                self.vote(&evidence.second);
+            }
+            Message::BlockSync(message) => self.sync_message(message),
+        }
+    }
+
+    fn sync_message(&mut self, message: &SyncMessage) {
+        match message {
+            SyncMessage::StatusRequest => self.u8(1),
+            SyncMessage::StatusResponse { base, height } => {
+                self.u8(2);
+                self.u64(base.0);
+                self.u64(height.0);
+            }
+            SyncMessage::BlockRequest { height } => {
+                self.u8(3);
+                self.u64(height.0);
+            }
+            SyncMessage::BlockResponse { block, commit } => {
+                self.u8(4);
+                self.u64(block.header.height.0);
+                self.block(commit.block);
+                self.u32(commit.round.0);
+            }
+            SyncMessage::NoBlockResponse { height } => {
+                self.u8(5);
+                self.u64(height.0);
             }
         }
     }

@@ -46,7 +46,10 @@ fn signed(message: &Message) -> Option<(OwnMessage, u64, u32)> {
         | Message::BlockPart { .. }
         | Message::HasVote { .. }
         | Message::VoteSetMaj23 { .. }
-        | Message::VoteSetBits { .. } => None,
+        | Message::VoteSetBits { .. }
+        | Message::Txs(_)
+        | Message::Evidence(_)
+        | Message::BlockSync(_) => None,
     }
 }
 
@@ -117,7 +120,10 @@ impl World {
             | Message::BlockPart { .. }
             | Message::HasVote { .. }
             | Message::VoteSetMaj23 { .. }
-            | Message::VoteSetBits { .. } => false,
+            | Message::VoteSetBits { .. }
+            | Message::Txs(_)
+            | Message::Evidence(_)
+            | Message::BlockSync(_) => false,
         }
     }
 

@@ -4,7 +4,7 @@
 use engine::{
     codec::Frame,
     node::Input,
-    types::{Message, PeerId},
+    types::{Message, PeerId, SyncMessage},
 };
 
 use crate::{
@@ -34,6 +34,22 @@ fn about(frame: &Frame) -> ((u64, u32), u8) {
         Message::HasVote { height, round, .. } => ((height.0, round.0), 8),
         Message::VoteSetMaj23 { height, round, .. } => ((height.0, round.0), 9),
         Message::VoteSetBits { height, round, .. } => ((height.0, round.0), 10),
+        Message::Txs(_) => ((0, 0), 11),
+        Message::Evidence(evidence) => {
+            let vote = &evidence.first;
+            ((vote.height.0, vote.round.0), 12)
+        }
+        Message::BlockSync(message) => about_sync(message),
+    }
+}
+
+fn about_sync(message: &SyncMessage) -> ((u64, u32), u8) {
+    match message {
+        SyncMessage::StatusRequest => ((0, 0), 13),
+        SyncMessage::StatusResponse { height, .. } => ((height.0, 0), 14),
+        SyncMessage::BlockRequest { height } => ((height.0, 0), 15),
+        SyncMessage::BlockResponse { block, .. } => ((block.header.height.0, 0), 16),
+        SyncMessage::NoBlockResponse { height } => ((height.0, 0), 17),
     }
 }
 

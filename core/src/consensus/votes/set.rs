@@ -232,15 +232,10 @@ impl VoteSet {
 
     fn count(&mut self, vote: &Vote, power: u64) -> Added {
         let at = vote.index.get();
-        let conflict = self.votes[at].clone().map(|first| {
-            debug_assert!(
-                first.block != vote.block,
-                "same votes were told apart before"
-            );
-            Box::new(DuplicateVote {
-                first,
-                second: vote.clone(),
-            })
+        let conflict = self.votes[at].clone().and_then(|first| {
+            let evidence = DuplicateVote::new(first, vote.clone());
+            debug_assert!(evidence.is_some(), "same votes were told apart before");
+            evidence.map(Box::new)
         });
         if conflict.is_none() {
             self.votes[at] = Some(vote.clone());
