@@ -70,6 +70,9 @@ pub(super) struct Run {
     /// The seed.
     #[arg(long, value_name = "N", value_parser = values::seed)]
     pub(super) seed: u64,
+    /// Crashes every node at every storage call of a short run without other faults.
+    #[arg(long, conflicts_with = "check")]
+    pub(super) crash_everywhere: bool,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }

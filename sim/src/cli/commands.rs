@@ -12,8 +12,8 @@ use std::{
 
 use super::{Error, INTERRUPTED, args, origin};
 use crate::{
-    explore::{self, Ending, Finished, Stopwatch, SweepEvent},
-    nemesis::{Plan, draw},
+    explore::{self, CrashPoints, Ending, Finished, Stopwatch, SweepEvent},
+    nemesis::{CryptoMode, Overrides, Plan, draw},
     outcome::RunOptions,
     report::{Kept, Origin, Printer, TraceForm},
     scenario::{self, Scenario},
@@ -42,6 +42,60 @@ pub(super) fn run(
     let kept = keep(&origin, &finished, printer)?;
     printer.run_ends(&origin, &finished, kept.as_ref())?;
     Ok(finished.ending().exit())
+}
+
+/// Runs a short run of a seed again and again, with a crash at each of its storage calls.
+pub(super) fn crash_everywhere(
+    seed: u64,
+    options: &args::RunOptions,
+    printer: &mut Printer<'_>,
+) -> Result<u8, Error> {
+    let overrides = Overrides {
+        crypto: Some(options.draw.overrides().crypto.unwrap_or(CryptoMode::Ideal)),
+        ..options.draw.overrides()
+    };
+    let points = match CrashPoints::of(seed, &overrides).map_err(Error::Usage)? {
+        Ok(points) => points,
+        Err(finished) => {
+            let origin = origin::seed(seed, &overrides);
+            let kept = keep(&origin, &finished, printer)?;
+            printer.run_ends(&origin, &finished, kept.as_ref())?;
+            return Ok(finished.ending().exit());
+        }
+    };
+    let plan = explore::Sweep {
+        first: 0,
+        end: Some(points.count()),
+        time: None,
+        jobs: processors(),
+    };
+    let stop = stop_on_interrupt()?;
+    let mut kinds = BTreeSet::new();
+    let summary = explore::sweep(
+        &plan,
+        &stop,
+        |number| points.run(number),
+        |event| match event {
+            SweepEvent::Progress(now) => Ok(printer.sweep_progress(&now)?),
+            SweepEvent::Failed(number, finished) => {
+                let Some(point) = points.point(number) else {
+                    return Ok(());
+                };
+                let origin = origin::crash(seed, point);
+                if kinds.insert(finished.kind()) {
+                    keep(&origin, &finished, printer)?;
+                }
+                Ok::<(), Error>(printer.sweep_failed(&origin, &finished)?)
+            }
+        },
+    )?;
+    let exit = if summary.interrupted {
+        INTERRUPTED
+    } else {
+        summary.ending.exit()
+    };
+    printer.crash_everywhere_ends(seed, points.storage_calls, &summary, exit)?;
+    Ok(exit)
 }
 
 /// Leaves the files of a failure. That they cannot be written is said, and changes no verdict.
@@ -114,13 +168,16 @@ fn sweep_plan(sweep: &args::Sweep) -> Result<explore::Sweep, Error> {
     if no_time || end.is_some_and(|end| end <= first) {
         return Err(Error::Nothing("no seeds to run".to_owned()));
     }
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
     Ok(explore::Sweep {
         first,
         end,
         time: sweep.time,
         jobs: sweep.jobs.map_or_else(processors, usize::from),
     })
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A flag that Ctrl-C sets.

@@ -113,6 +113,9 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         return commands::run(seed, &cli.bare, printer);
     };
     match command {
+        Command::Run(run) if run.crash_everywhere => {
+            commands::crash_everywhere(run.seed, &run.options, printer)
+        }
         Command::Run(run) => commands::run(run.seed, &run.options, printer),
         Command::Sweep(sweep) => commands::sweep(&sweep, printer),
         Command::Trace(trace) => commands::trace(&trace, printer),
