@@ -12,6 +12,7 @@ use std::{
 
 use super::{Error, INTERRUPTED, args, origin};
 use crate::{
+    corpus::{self, CorpusError, KnownBug, Scratch},
     explore::{self, CrashPoints, Ending, Finished, Stopwatch, SweepEvent},
     nemesis::{CryptoMode, Overrides, Plan, draw},
     outcome::RunOptions,
@@ -297,6 +298,61 @@ fn check(files: &[PathBuf], printer: &mut Printer<'_>) -> Result<u8, Error> {
             exit = 7;
         }
         printer.scenario_checked(loaded.as_ref())?;
+    }
+    Ok(exit)
+}
+
+pub(super) fn bugs(command: &args::Bugs, printer: &mut Printer<'_>) -> Result<u8, Error> {
+    match command {
+        args::Bugs::List { directory } => {
+            printer.bugs_listed(&corpus::bugs(&directory.path)?)?;
+            Ok(0)
+        }
+        args::Bugs::Check {
+            ids,
+            directory,
+            seeds,
+            record,
+        } => {
+            let wanted = named(corpus::bugs(&directory.path)?, ids, &directory.path)?;
+            check_bugs(wanted, seeds.as_deref(), *record, printer)
+        }
+    }
+}
+
+/// The bugs with these names; all if none is named.
+fn named(all: Vec<KnownBug>, ids: &[String], directory: &Path) -> Result<Vec<KnownBug>, Error> {
+    if ids.is_empty() {
+        return Ok(all);
+    }
+    if let Some(id) = ids.iter().find(|id| all.iter().all(|bug| bug.id != **id)) {
+        return Err(Error::Corpus(CorpusError::Unknown {
+            id: id.clone(),
+            directory: directory.display().to_string(),
+        }));
+    }
+    Ok(all
+        .into_iter()
+        .filter(|bug| ids.contains(&bug.id))
+        .collect())
+}
+
+fn check_bugs(
+    bugs: Vec<KnownBug>,
+    seeds: Option<&str>,
+    record: bool,
+    printer: &mut Printer<'_>,
+) -> Result<u8, Error> {
+    let scratch = Scratch::new(Path::new("."), Path::new("target/bugs"));
+    let mut exit = 0;
+    for mut bug in bugs {
+        let checked = corpus::check(&bug, &scratch, seeds)?;
+        if let (true, Some(fired)) = (record, &checked.sweep) {
+            bug.record(fired, seeds);
+            bug.save()?;
+        }
+        printer.bug_checked(&bug, &checked)?;
+        exit = exit.max(checked.verdict.exit());
     }
     Ok(exit)
 }
