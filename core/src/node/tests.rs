@@ -51,6 +51,7 @@ fn genesis(n: u8) -> Genesis {
         chain: ChainId::try_from(b"test".to_vec()).unwrap(),
         time: Time(1),
         validators,
+        params: crate::types::Params::default(),
     }
 }
 
