@@ -482,6 +482,7 @@ fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
         chain: chain(),
         time: START,
         validators,
+        params: engine::types::Params::default(),
     }
 }
 
