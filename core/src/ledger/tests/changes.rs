@@ -334,7 +334,7 @@ proptest! {
         for asks in blocks {
             let sequence = |ask: &Ask| match ask {
                 Ask::App { .. } => 0,
-                Ask::Config { ahead, .. } => model.sequence.saturating_add_signed(i64::from(*ahead)),
+                Ask::Config { ahead, .. } => model.sequence.saturating_add_signed((*ahead).into()),
             };
             let asks: Vec<_> = asks.into_iter().map(|ask| (sequence(&ask), ask)).collect();
             let tx = |(sequence, ask): &(u64, Ask)| match ask {
