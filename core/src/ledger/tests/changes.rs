@@ -11,8 +11,8 @@ use crate::{
     crypto::Ed25519,
     ledger::{Genesis, GenesisError, InvalidBlock, State},
     types::{
-        ChainId, ConfigChange, MAX_DATA_BYTES, MAX_TOTAL_POWER, MAX_TX_BYTES, Params, ParamsError,
-        Time, Tx, ValidatorError, ValidatorUpdate,
+        ChainId, ConfigChange, MAX_DATA_BYTES, MAX_TOTAL_POWER, Params, ParamsError, Time, Tx,
+        ValidatorError, ValidatorUpdate,
     },
 };
 
@@ -234,7 +234,7 @@ fn impossible_parameters_are_refused_as_a_whole_and_at_the_beginning() {
     let absurd = [
         bad(|p| p.max_block_txs = 0),
         bad(|p| p.max_block_txs = u32::MAX),
-        bad(|p| p.max_block_bytes = MAX_TX_BYTES as u32 - 1),
+        bad(|p| p.max_block_bytes = 1_023),
         bad(|p| p.max_block_bytes = MAX_DATA_BYTES + 1),
         bad(|p| p.evidence_max_age = 0),
         bad(|p| p.evidence_max_age = u64::MAX),
@@ -334,7 +334,7 @@ proptest! {
         for asks in blocks {
             let sequence = |ask: &Ask| match ask {
                 Ask::App { .. } => 0,
-                Ask::Config { ahead, .. } => model.sequence.saturating_add_signed(i64::from(*ahead)),
+                Ask::Config { ahead, .. } => model.sequence.saturating_add_signed((*ahead).into()),
             };
             let asks: Vec<_> = asks.into_iter().map(|ask| (sequence(&ask), ask)).collect();
             let tx = |(sequence, ask): &(u64, Ask)| match ask {

@@ -49,12 +49,17 @@ fn receive(node: &mut Node, evidence: &DuplicateVote) -> Vec<Output> {
     out
 }
 
-fn sent_to(out: &[Output], frame: &Frame) -> Vec<PeerId> {
-    let to = |out: &Output| match out {
-        Output::Send { to, frame: sent } if sent == frame => Some(*to),
-        _ => None,
-    };
-    out.iter().filter_map(to).collect()
+/// Who is sent this frame.
+fn sent_to(out: &[Output], wanted: &Frame) -> Vec<PeerId> {
+    let mut receivers = Vec::new();
+    for output in out {
+        if let Output::Send { to, frame } = output
+            && frame == wanted
+        {
+            receivers.push(*to);
+        }
+    }
+    receivers
 }
 
 impl Net {
@@ -157,7 +162,7 @@ fn what_is_new_goes_to_the_other_peers_once_and_later_to_who_connects() {
     let evidence = proof(node.consensus().chain(), 3, 1, 0);
     let out = receive(&mut node, &evidence);
     assert_eq!(sent_to(&out, &frame(&evidence)), [PeerId(2), PeerId(3)]);
-    assert_eq!(node.evidence().pending(9), [evidence.clone()]);
+    assert_eq!(node.evidence().pending(9), std::slice::from_ref(&evidence));
     assert_eq!(receive(&mut node, &evidence), []);
     let mut out = Vec::new();
     node.step(Time(0), Input::Connected(PeerId(2)), &mut out);
