@@ -74,7 +74,9 @@ impl Node {
             actions: Vec::new(),
             outs: Vec::new(),
         };
+        let records = found.log.len();
         node.replay(found.log, now, out);
+        tracing::info!(height = height.0, records, at = %node.consensus.at(), "recovered");
         node
     }
 
