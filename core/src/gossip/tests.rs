@@ -331,3 +331,17 @@ fn hints_are_gathered_into_one_frame() {
         [stands(1, 0, Step::Prevote), has(1, 0, 1), has(1, 0, 2)]
     );
 }
+
+#[test]
+fn a_peer_that_left_is_forgotten() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0, 1, 2]));
+    assert!(talk.gossip.peer(PEER).is_some());
+    talk.gossip.remove_peer(PEER);
+    assert!(talk.gossip.peer(PEER).is_none());
+    let mut out = Vec::new();
+    talk.gossip.push(talk.now, &[], &mut out);
+    talk.gossip.on_step(talk.now, talk.view.at, &mut out);
+    let later = talk.now.after(Config::default().interval);
+    talk.gossip.on_wake(later, &talk.view, &mut out);
+    assert_eq!(messages_of(&out), [], "nobody is there to be told");
+}

@@ -144,7 +144,7 @@ impl Store {
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
-        let (state, app) = catch_up(storage, dir, &ledger, state)?;
+        let (state, app, executed) = catch_up(storage, dir, &ledger, state)?;
         let (sign, sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
@@ -176,6 +176,7 @@ impl Store {
             last,
             log: entries,
             next_lsn,
+            executed,
         };
         Ok((store, found))
     }
@@ -390,14 +391,16 @@ fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), Stora
     write_atomic(storage, dir, "app", &sealed(app))
 }
 
-/// The handshake: executes stored blocks that application or state have not seen.
+/// The handshake: executes stored blocks that application or state have not seen, and says how many
+/// the application had not.
 fn catch_up(
     storage: &mut dyn Storage,
     dir: &str,
     ledger: &Ledger,
     state: State,
-) -> Result<(State, App), StartError> {
+) -> Result<(State, App, u64), StartError> {
     let app: App = load(storage, &format!("{dir}/app"))?.unwrap_or_default();
+    let before = app.height();
     let blocks = ledger.height(storage)?;
     let heights = StartError::Heights {
         blocks,
@@ -412,7 +415,7 @@ fn catch_up(
     if blocks == state.height && app.height() == blocks {
         let same = app.hash() == state.app_hash;
         return if same {
-            Ok((state, app))
+            Ok((state, app, 0))
         } else {
             Err(StartError::AppHash(blocks))
         };
@@ -441,7 +444,8 @@ fn catch_up(
     } else {
         save_app(storage, dir, &app)?;
     }
-    Ok((state, app))
+    let executed = app.height().0 - before.0;
+    Ok((state, app, executed))
 }
 
 /// Opens the log behind the end of `height`, writing that end if a crash came before it.

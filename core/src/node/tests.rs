@@ -2,6 +2,7 @@
 //! barrier.
 
 mod api;
+mod handshake;
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -308,3 +308,132 @@ impl fmt::Display for Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Address, BoundedBytes, Hash, Proof, Signature};
+
+    fn id() -> BlockId {
+        let hash = Hash([0xab; 32]);
+        let parts = PartSetHeader { total: 3, hash };
+        BlockId { hash, parts }
+    }
+
+    #[test]
+    fn channels_have_tendermints_numbers() {
+        let four = [
+            Channel::State,
+            Channel::Data,
+            Channel::Vote,
+            Channel::VoteSetBits,
+        ];
+        assert_eq!(four.map(|channel| channel as u8), [0x20, 0x21, 0x22, 0x23]);
+    }
+
+    fn the_nine() -> [(Message, &'static str); 9] {
+        let (height, round, kind) = (Height(7), Round(2), VoteKind::Precommit);
+        let (index, signature) = (ValidatorIndex(3), Signature([0; 64]));
+        let have: BitArray = [true, false, true].into_iter().collect();
+        let vote = Vote {
+            kind,
+            height,
+            round,
+            block: None,
+            index,
+            address: Address::default(),
+            signature,
+        };
+        let proposal = Proposal {
+            height,
+            round,
+            pol_round: Some(Round(1)),
+            block: id(),
+            signature,
+        };
+        let proof = Proof {
+            total: 3,
+            index: 0,
+            aunts: Bounded::default(),
+        };
+        let bytes = BoundedBytes::default();
+        let part = Arc::new(Part { bytes, proof });
+        let (block, nil) = (Some(id()), None);
+        let (step, pol_round, parts) = (Step::Prevote, Round(1), id().parts);
+        [
+            (
+                Message::NewRoundStep {
+                    height,
+                    round,
+                    step,
+                    seconds_since_start: 0,
+                    last_commit_round: None,
+                },
+                "at 7/2/RoundStepPrevote",
+            ),
+            (
+                Message::NewValidBlock {
+                    height,
+                    round,
+                    parts,
+                    have: have.clone(),
+                    is_commit: true,
+                },
+                "committed parts abababab 7/2 has x_x",
+            ),
+            (Message::Proposal(proposal), "proposal 7/2 abababab pol 1"),
+            (
+                Message::ProposalPol {
+                    height,
+                    pol_round,
+                    have: have.clone(),
+                },
+                "pol 7/1 has x_x",
+            ),
+            (
+                Message::BlockPart {
+                    height,
+                    round,
+                    part,
+                },
+                "part 7/2 1/3",
+            ),
+            (Message::Vote(vote), "precommit 7/2 v3 nil"),
+            (
+                Message::HasVote {
+                    height,
+                    round,
+                    kind,
+                    index,
+                },
+                "has precommit 7/2 v3",
+            ),
+            (
+                Message::VoteSetMaj23 {
+                    height,
+                    round,
+                    kind,
+                    block,
+                },
+                "maj23 precommit 7/2 abababab",
+            ),
+            (
+                Message::VoteSetBits {
+                    height,
+                    round,
+                    kind,
+                    block: nil,
+                    have,
+                },
+                "bits precommit 7/2 nil x_x",
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_message_says_in_a_few_words_what_it_is() {
+        for (message, words) in the_nine() {
+            assert_eq!(message.to_string(), words, "{}", message.name());
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod bench;
 mod failure;
 mod files;
 mod json;
+mod log;
 mod plan;
 mod progress;
 mod run;
@@ -20,6 +21,7 @@ use std::{
 };
 
 pub use files::Kept;
+pub use log::log_engine;
 pub use style::Style;
 
 use crate::{outcome::Outcome, trace};
