@@ -2,9 +2,9 @@
 //!
 //! A host owns clock, network and disk. It gives a [`node::Node`] one [`node::Input`] at a time,
 //! with the local time, and carries out the [`node::Output`]s in order; those about the disk it
-//! hands to [`node::Store::carry_out`], which knows the answering input. The engine has no clock, no
-//! thread, no socket and no randomness of its own: the same inputs at the same times lead to the
-//! same outputs.
+//! hands to [`node::Store::carry_out`], which returns the answering input. The engine has no
+//! clock, no thread, no socket and no randomness of its own: the same inputs at the same times
+//! lead to the same outputs.
 //!
 //! | goes in | comes out |
 //! |---|---|

@@ -102,8 +102,8 @@ impl SignState {
         true
     }
 
-    /// Signs `bytes` for `slot`. The same bytes for the same slot get the same signature again, if it
-    /// was made with the same key.
+    /// Signs `bytes` for `slot`. The same bytes for the same slot get the same signature again, if
+    /// it was made with the same key.
     ///
     /// The caller must make the new state durable before the signature is seen by anybody.
     ///
