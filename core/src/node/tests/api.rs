@@ -134,7 +134,7 @@ fn own_proposal_and_parts_of_the_host_are_taken_in_order() {
         signature: Signature([0; 64]),
     };
     proposal.signature = signer(0).sign(&proposal.sign_bytes(&chain.chain));
-    let part = parts.part(0).unwrap().clone();
+    let part = Arc::clone(parts.part(0).unwrap());
     let part = Message::BlockPart {
         height,
         round,
@@ -145,12 +145,14 @@ fn own_proposal_and_parts_of_the_host_are_taken_in_order() {
     let (now, node) = (net.now, &mut net.hosts[0].node);
     node.offer(now, offered, &mut out).unwrap();
     node.offer(now, vec![part], &mut out).unwrap();
-    let record = |o: &Output| match o {
-        Output::Append { entry, .. } => match &entry.record {
-            Record::Own { messages } => Some(messages.iter().map(Message::name).collect()),
-            _ => None,
-        },
-        _ => None,
+    let record = |output: &Output| {
+        let Output::Append { entry, .. } = output else {
+            return None;
+        };
+        let Record::Own { messages } = &entry.record else {
+            return None;
+        };
+        Some(messages.iter().map(Message::name).collect())
     };
     let records: Vec<Vec<&str>> = out.iter().filter_map(record).collect();
     assert_eq!(records, [vec!["Proposal", "BlockPart"], vec!["BlockPart"]]);
