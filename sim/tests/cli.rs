@@ -131,6 +131,37 @@ fn a_run_says_what_it_drew_and_what_it_found() {
 }
 
 #[test]
+fn the_engines_log_goes_to_stderr_and_changes_no_result() {
+    let digest = |said: &Said| object(&said.out)["digest"].clone();
+    let silent = with(&["run", "--seed", "3", "--json"], &[]);
+    let told = with(&["run", "--seed", "3", "--json", "--log", "info"], &[]);
+    assert_eq!((told.code, digest(&told)), (0, digest(&silent)));
+    let decided: Vec<&str> = told
+        .err
+        .lines()
+        .filter(|l| l.contains(" decided "))
+        .collect();
+    assert!(decided.len() >= 12, "{}", told.err);
+    for part in [
+        " INFO node{node=n",
+        " at_us=",
+        "step{input=\"Committed\"",
+        " height=1 ",
+    ] {
+        assert!(decided[0].contains(part), "{part}: {}", decided[0]);
+    }
+    assert!(!told.err.contains("new round step"), "that is debug");
+    assert!(!told.err.contains('\u{1b}'), "no colours");
+    let again = with(&["run", "--seed", "3", "--json", "--log", "info"], &[]);
+    assert_eq!(
+        told.err, again.err,
+        "the log of a run is the same every time"
+    );
+    let quiet = with(&["run", "--seed", "3", "--json", "--log", "error"], &[]);
+    assert_eq!(quiet.err, silent.err);
+}
+
+#[test]
 fn a_sweep_says_the_same_with_any_number_of_threads() {
     let sweep = |jobs| {
         let said = with(&["sweep", "--seeds", "0..40", "--jobs", jobs], &[]);

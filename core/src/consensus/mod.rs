@@ -13,6 +13,7 @@
 
 mod blocks;
 mod intake;
+mod round_state;
 mod rules;
 mod ticker;
 mod votes;
@@ -20,6 +21,9 @@ mod votes;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use blocks::Candidate;
+pub use round_state::{
+    BlockSummary, Member, Members, Parts, Proposed, RoundState, RoundStateEvent, RoundVotes, Votes,
+};
 pub use ticker::{Ticker, Timeouts};
 pub use votes::{Added, HeightVoteSet, MAX_CATCHUP_ROUNDS, RoundVoteSet, VoteError, VoteSet};
 
@@ -157,6 +161,10 @@ pub struct Consensus {
     address: Option<Address>,
     chain: State,
     at: Hrs,
+    /// When the wait for late precommits of the last height ends.
+    start_time: Time,
+    /// When a commit was last seen, of this height or the last.
+    commit_time: Option<Time>,
     /// The height's validators, in their turn for round 0.
     validators: Arc<ValidatorSet>,
     /// The same, advanced to the current round.
@@ -203,6 +211,8 @@ impl Consensus {
                 round: Round::ZERO,
                 step: Step::NewHeight,
             },
+            start_time: Time::default(),
+            commit_time: None,
             turn: chain.validators.clone(),
             proposals: BTreeMap::new(),
             blocks: Candidates::default(),
@@ -225,6 +235,7 @@ impl Consensus {
     /// If the height has begun before.
     pub fn start(&mut self, cx: &mut Context<'_>, wait: Span) {
         assert_eq!(self.at.step, Step::NewHeight, "a height begins once");
+        self.start_time = cx.now.after(wait);
         self.notice_step(cx);
         let all = self.last_commit.as_ref().is_some_and(VoteSet::has_all);
         if self.timeouts.skip_commit && all {
@@ -249,10 +260,10 @@ impl Consensus {
         );
         let round = self.commit_round;
         let precommits = round.and_then(|r| self.votes.precommits(r)).cloned();
-        let ticker = self.ticker.clone();
+        let (ticker, commit_time) = (self.ticker.clone(), self.commit_time);
         let wait = self.timeouts.commit;
         *self = Self::new(self.timeouts.clone(), self.address, chain, precommits);
-        self.ticker = ticker;
+        (self.ticker, self.commit_time) = (ticker, commit_time);
         self.start(cx, wait);
     }
 
@@ -290,6 +301,11 @@ impl Consensus {
     #[must_use]
     pub fn index(&self) -> Option<ValidatorIndex> {
         self.validators.index_of(&self.address?)
+    }
+
+    /// Votes as another validator from now on, or as none.
+    pub fn set_address(&mut self, address: Option<Address>) {
+        self.address = address;
     }
 
     /// `lockedRound` and `lockedValue`.

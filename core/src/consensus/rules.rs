@@ -210,6 +210,7 @@ impl Consensus {
         let first = self.at.step != Step::Commit;
         if first {
             self.commit_round = Some(round);
+            self.commit_time = Some(cx.now);
             self.set_step(cx, Step::Commit);
             if self.blocks.want(id) || !self.blocks.is_complete(id) {
                 self.notice_valid_block(cx, id, true);

@@ -138,6 +138,14 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_of_no_length_is_due_at_once() {
+        let mut ticker = Ticker::default();
+        let (now, point) = (Time(7), hrs(1, 0, Step::NewHeight));
+        assert_eq!(ticker.schedule(point, now.after(Span::ZERO)), Some(now));
+        assert_eq!(ticker.fire(now), Some(point));
+    }
+
+    #[test]
     fn timeouts_grow_with_rounds() {
         let timeouts = Timeouts::default();
         assert_eq!(timeouts.propose(Round(0)), Span::millis(3_000));

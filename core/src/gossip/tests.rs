@@ -410,3 +410,17 @@ fn evidence_is_repeated_rarely_and_only_to_who_has_reached_its_height() {
     let told = [(PeerId(2), MAX_EVIDENCE), (PeerId(3), MAX_EVIDENCE)];
     assert_eq!(evidence_sent(&out), told, "one frame, as much as a block");
 }
+
+#[test]
+fn a_peer_that_left_is_forgotten() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0, 1, 2]));
+    assert!(talk.gossip.peer(PEER).is_some());
+    talk.gossip.remove_peer(PEER);
+    assert!(talk.gossip.peer(PEER).is_none());
+    let mut out = Vec::new();
+    talk.gossip.push(talk.now, &[], &mut out);
+    talk.gossip.on_step(talk.now, talk.view.at, &mut out);
+    let later = talk.now.after(Config::default().interval);
+    talk.gossip.on_wake(later, &talk.view, &mut out);
+    assert_eq!(messages_of(&out), [], "nobody is there to be told");
+}

@@ -10,6 +10,9 @@
 mod commit;
 mod evidence;
 mod input;
+mod inspect;
+mod observe;
+mod offer;
 mod own;
 mod pool;
 mod record;
@@ -24,6 +27,7 @@ use std::{
 
 pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER_VALIDATOR};
 pub use input::{Input, Output, Rejection, Timer};
+pub use offer::{MAX_WAITING_OWN, OfferError};
 pub use pool::Pool;
 pub use record::{Entry, Record};
 pub use recover::Recovered;
@@ -108,6 +112,13 @@ impl Node {
         if self.halted.is_some() {
             return;
         }
+        let told = out.len();
+        let _step = observe::step(now, self.consensus.at(), &input).entered();
+        self.handle(now, input, out);
+        observe::outputs(&out[told..]);
+    }
+
+    fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Connected(peer) => self.on_connected(now, peer, out),
             Input::Disconnected(peer) => {
@@ -126,24 +137,6 @@ impl Node {
                 }
             }
         }
-    }
-
-    /// The consensus machine, for looking at.
-    #[must_use]
-    pub fn consensus(&self) -> &Consensus {
-        &self.consensus
-    }
-
-    /// The application after the last durable height.
-    #[must_use]
-    pub fn app(&self) -> &App {
-        &self.app
-    }
-
-    /// Why the node has stopped, if it has.
-    #[must_use]
-    pub fn halted(&self) -> Option<&str> {
-        self.halted.as_deref()
     }
 
     fn on_connected(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) {

@@ -8,8 +8,8 @@ use crate::{
     node::{Node, Output, Record, sign_step},
     privval::{SignSlot, SignStep},
     types::{
-        BlockId, Height, Lsn, MAX_EVIDENCE, Message, PartSet, Proposal, Round, Signature, Time,
-        Vote, VoteKind,
+        BlockId, ChainId, Height, Lsn, MAX_EVIDENCE, Message, PartSet, Proposal, Round, Signature,
+        Time, Vote, VoteKind,
     },
 };
 
@@ -181,21 +181,8 @@ impl Node {
         };
         let chain = self.consensus.chain().chain.clone();
         for message in self.unreleased.iter().flat_map(|own| &own.messages) {
-            let (bytes, signature) = match message {
-                Message::Proposal(p) => (p.sign_bytes(&chain), p.signature),
-                Message::Vote(v) => (v.sign_bytes(&chain), v.signature),
-                Message::BlockPart { .. }
-                | Message::NewRoundStep { .. }
-                | Message::NewValidBlock { .. }
-                | Message::ProposalPol { .. }
-                | Message::HasVote { .. }
-                | Message::VoteSetMaj23 { .. }
-                | Message::VoteSetBits { .. }
-                | Message::Txs(_)
-                | Message::Evidence(_)
-                | Message::BlockSync(_) => continue,
-            };
-            if let Some(slot) = slot_of_own(message) {
+            let signed = slot_of_own(message).zip(sign_bytes_of_own(message, &chain));
+            if let Some((slot, (bytes, signature))) = signed {
                 self.sign.adopt(slot, bytes, signature);
             }
         }
@@ -274,7 +261,29 @@ pub(super) fn slot_of_own(message: &Message) -> Option<SignSlot> {
     }
 }
 
-fn own_height(message: &Message) -> Option<Height> {
+/// What an own message's signature covers, and the signature; parts bear none.
+pub(super) fn sign_bytes_of_own(
+    message: &Message,
+    chain: &ChainId,
+) -> Option<(Vec<u8>, Signature)> {
+    match message {
+        Message::Proposal(p) => Some((p.sign_bytes(chain), p.signature)),
+        Message::Vote(v) => Some((v.sign_bytes(chain), v.signature)),
+        Message::BlockPart { .. }
+        | Message::NewRoundStep { .. }
+        | Message::NewValidBlock { .. }
+        | Message::ProposalPol { .. }
+        | Message::HasVote { .. }
+        | Message::VoteSetMaj23 { .. }
+        | Message::VoteSetBits { .. }
+        | Message::Txs(_)
+        | Message::Evidence(_)
+        | Message::BlockSync(_) => None,
+    }
+}
+
+/// The height of a proposal, part or vote.
+pub(super) fn own_height(message: &Message) -> Option<Height> {
     match message {
         Message::BlockPart { height, .. } => Some(*height),
         Message::Proposal(_)

@@ -35,6 +35,8 @@ pub struct Recovered {
     pub log: Vec<(Lsn, Entry)>,
     /// The number of the next record.
     pub next_lsn: Lsn,
+    /// How many stored blocks the application had to execute again.
+    pub executed: u64,
 }
 
 impl Node {
@@ -75,7 +77,10 @@ impl Node {
             actions: Vec::new(),
             outs: Vec::new(),
         };
+        let (records, executed) = (found.log.len(), found.executed);
         node.replay(found.log, now, out);
+        let at = node.consensus.at();
+        tracing::info!(height = height.0, executed, records, %at, "recovered");
         node
     }
 

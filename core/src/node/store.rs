@@ -12,10 +12,10 @@ use std::sync::Arc;
 use crate::{
     app::App,
     ledger::{Genesis, GenesisError, Ledger, LedgerError, State, StoredBlock, load, sealed},
-    node::{Decided, Entry, Record, Recovered},
+    node::{Decided, Entry, Input, Output, Record, Recovered},
     privval::{SignFile, SignFileError, SignState},
     storage::{Storage, StorageError, write_atomic},
-    types::{Height, Lsn, Time, ValidatorSet},
+    types::{Commit, Height, Lsn, Time, ValidatorSet},
     wal::{self, Appender, Options, Snapshot, WalError},
 };
 
@@ -144,7 +144,7 @@ impl Store {
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
-        let (state, app) = catch_up(storage, dir, &ledger, state)?;
+        let (state, app, executed) = catch_up(storage, dir, &ledger, state)?;
         let (sign, sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
@@ -176,8 +176,50 @@ impl Store {
             last,
             log: entries,
             next_lsn,
+            executed,
         };
         Ok((store, found))
+    }
+
+    /// Carries out one output of the node if it is about the disk, and returns the input that
+    /// answers it. Outputs about anything else are the host's own work: they change nothing here.
+    ///
+    /// # Errors
+    /// Why the disk could not do it. The node must then stop, and this store not be used again.
+    pub fn carry_out(
+        &mut self,
+        storage: &mut dyn Storage,
+        output: &Output,
+    ) -> Result<Option<Input>, StoreError> {
+        match output {
+            Output::Append { lsn, entry } => self.append(storage, *lsn, entry)?,
+            Output::SaveSignState(state) => self.write_sign_state(state),
+            Output::Sync(lsn) => {
+                self.sync(storage)?;
+                return Ok(Some(Input::Durable(*lsn)));
+            }
+            Output::Commit {
+                decision,
+                validators,
+                state,
+                app,
+            } => {
+                self.commit(storage, decision, validators, (state, app))?;
+                return Ok(Some(Input::Committed(state.height)));
+            }
+            Output::Load { height } => {
+                let (height, block) = (*height, self.load(storage, *height)?.map(Box::new));
+                return Ok(Some(Input::Loaded { height, block }));
+            }
+            Output::Send { .. }
+            | Output::Arm { .. }
+            | Output::Decided { .. }
+            | Output::Rejected { .. }
+            | Output::Refused(_)
+            | Output::Halted { .. }
+            | Output::Notice(_) => {}
+        }
+        Ok(None)
     }
 
     /// Writes a record to the log.
@@ -261,6 +303,37 @@ impl Store {
             validators: Arc::new(stored.validators),
         }))
     }
+
+    /// The precommits that decided `height` (`LoadCommit`): for the last stored block those that
+    /// were seen here, for an earlier one those that its successor carries. `None` if the block
+    /// that holds them is not stored.
+    ///
+    /// # Errors
+    /// If the storage fails or the block is damaged.
+    pub fn load_commit(
+        &mut self,
+        storage: &mut dyn Storage,
+        height: Height,
+    ) -> Result<Option<Commit>, StoreError> {
+        if height == self.ledger.height(storage)? {
+            let stored = self.ledger.load_block(storage, height)?;
+            return Ok(stored.map(|stored| stored.seen_commit));
+        }
+        let next = self.ledger.load_block(storage, height.next())?;
+        Ok(next.and_then(|stored| stored.block.last_commit))
+    }
+
+    /// Makes everything durable and gives up all files and locks. What the node still waits for is
+    /// in the log and will be found at the next start.
+    ///
+    /// # Errors
+    /// What the storage says. Files and locks are given up in any case.
+    pub fn close(mut self, storage: &mut dyn Storage) -> Result<(), StoreError> {
+        let synced = self.sync(storage);
+        let closed = self.log.close(storage);
+        self.sign.close(storage)?;
+        synced.and(closed.map_err(StoreError::from))
+    }
 }
 
 /// Whether a directory without a state shows traces of work.
@@ -288,7 +361,8 @@ fn create(
     storage.create_dir(dir)?;
     storage.sync_dir("")?;
     let ledger = Ledger::create(storage, dir)?;
-    let metadata = genesis.chain.to_vec();
+    // Who wrote the log, and for which chain: read by people and tools, not by the engine.
+    let metadata = [crate::VERSION.as_bytes(), b" ", &genesis.chain[..]].concat();
     let mut log = wal::create(storage, &format!("{dir}/wal"), &metadata, config.wal)?;
     let created = Record::Created {
         chain: genesis.chain.clone(),
@@ -317,14 +391,16 @@ fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), Stora
     write_atomic(storage, dir, "app", &sealed(app))
 }
 
-/// The handshake: executes stored blocks that application or state have not seen.
+/// The handshake: executes stored blocks that application or state have not seen, and says how many
+/// the application had not.
 fn catch_up(
     storage: &mut dyn Storage,
     dir: &str,
     ledger: &Ledger,
     state: State,
-) -> Result<(State, App), StartError> {
+) -> Result<(State, App, u64), StartError> {
     let app: App = load(storage, &format!("{dir}/app"))?.unwrap_or_default();
+    let before = app.height();
     let blocks = ledger.height(storage)?;
     let heights = StartError::Heights {
         blocks,
@@ -339,7 +415,7 @@ fn catch_up(
     if blocks == state.height && app.height() == blocks {
         let same = app.hash() == state.app_hash;
         return if same {
-            Ok((state, app))
+            Ok((state, app, 0))
         } else {
             Err(StartError::AppHash(blocks))
         };
@@ -368,7 +444,8 @@ fn catch_up(
     } else {
         save_app(storage, dir, &app)?;
     }
-    Ok((state, app))
+    let executed = app.height().0 - before.0;
+    Ok((state, app, executed))
 }
 
 /// Opens the log behind the end of `height`, writing that end if a crash came before it.

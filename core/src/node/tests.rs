@@ -1,7 +1,9 @@
 //! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
 //! barrier.
 
+mod api;
 mod evidence;
+mod handshake;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -23,6 +25,7 @@ struct Host {
     decided: Vec<(Height, crate::types::Hash)>,
     /// Outputs of the durability barrier in order, to look at.
     trail: Vec<&'static str>,
+    notices: Vec<Notice>,
 }
 
 struct Net {
@@ -107,14 +110,14 @@ impl Net {
         let mut out = Vec::new();
         let key = keys(u8::try_from(id).unwrap());
         let node = Node::recover(&quick(), key, found, self.now, &mut out);
-        let (timers, decided, trail) = (BTreeMap::new(), Vec::new(), Vec::new());
         let mut host = Host {
             node,
             store,
             disk,
-            timers,
-            decided,
-            trail,
+            timers: BTreeMap::new(),
+            decided: Vec::new(),
+            trail: Vec::new(),
+            notices: Vec::new(),
         };
         let mail = host.carry_out(self.now, PeerId(u16::try_from(id).unwrap()), out);
         (host, mail)
@@ -173,8 +176,7 @@ impl Host {
         let mut mail = Vec::new();
         let mut pending = VecDeque::from(out);
         while let Some(output) = pending.pop_front() {
-            let mut answer = None;
-            match output {
+            match &output {
                 Output::Send { to, frame } => {
                     let contents = frame.contents().unwrap();
                     let index = self.node.consensus().index();
@@ -182,53 +184,27 @@ impl Host {
                     if contents.messages.iter().any(own) {
                         self.trail.push("send");
                     }
-                    mail.push((me, to, frame));
+                    mail.push((me, *to, frame.clone()));
                 }
                 Output::Arm { timer, at } => {
-                    self.timers.insert(timer, at);
+                    self.timers.insert(*timer, *at);
                 }
-                Output::Append { lsn, entry } => {
+                Output::Append { entry, .. } => {
                     if matches!(entry.record, Record::Own { .. }) {
                         self.trail.push("append");
                     }
-                    self.store.append(&mut self.disk, lsn, &entry).unwrap();
                 }
-                Output::SaveSignState(state) => {
-                    self.store.write_sign_state(&state);
-                }
-                Output::Sync(lsn) => {
-                    self.trail.push("sync");
-                    self.store.sync(&mut self.disk).unwrap();
-                    answer = Some(Input::Durable(lsn));
-                }
-                Output::Commit {
-                    decision,
-                    validators,
-                    state,
-                    app,
-                } => {
-                    let after = (&*state, &*app);
-                    self.store
-                        .commit(&mut self.disk, &decision, &validators, after)
-                        .unwrap();
-                    answer = Some(Input::Committed(state.height));
-                }
-                Output::Load { height } => {
-                    let block = self
-                        .store
-                        .load(&mut self.disk, height)
-                        .unwrap()
-                        .map(Box::new);
-                    answer = Some(Input::Loaded { height, block });
-                }
+                Output::Sync(_) => self.trail.push("sync"),
                 Output::Decided {
                     height, app_hash, ..
-                } => self.decided.push((height, app_hash)),
+                } => self.decided.push((*height, *app_hash)),
                 Output::Rejected { reason, .. } => panic!("rejected among correct nodes: {reason}"),
                 Output::Refused(reason) => panic!("refused: {reason}"),
                 Output::Halted { reason } => panic!("halted: {reason}"),
-                Output::Notice(_) => {}
+                Output::Notice(notice) => self.notices.push(notice.clone()),
+                Output::SaveSignState(_) | Output::Commit { .. } | Output::Load { .. } => {}
             }
+            let answer = self.store.carry_out(&mut self.disk, &output).unwrap();
             if let Some(input) = answer {
                 let mut more = Vec::new();
                 self.node.step(now, input, &mut more);

@@ -102,7 +102,8 @@ impl SignState {
         true
     }
 
-    /// Signs `bytes` for `slot`. The same bytes for the same slot get the same signature again.
+    /// Signs `bytes` for `slot`. The same bytes for the same slot get the same signature again, if
+    /// it was made with the same key.
     ///
     /// The caller must make the new state durable before the signature is seen by anybody.
     ///
@@ -126,7 +127,8 @@ impl SignState {
                 });
             }
             if slot == last.slot {
-                let same = *last.bytes == *bytes;
+                // Signing anew shows whether the signature is this key's.
+                let same = *last.bytes == *bytes && key.sign(&bytes) == last.signature;
                 return if same {
                     Ok(last.signature)
                 } else {
@@ -214,6 +216,14 @@ impl SignFile {
     /// What the storage says; the file must then be opened anew before it is used again.
     pub fn sync(&self, storage: &mut dyn Storage) -> Result<(), StorageError> {
         storage.sync(self.file)
+    }
+
+    /// Gives the file back.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn close(self, storage: &mut dyn Storage) -> Result<(), StorageError> {
+        storage.close(self.file)
     }
 }
 

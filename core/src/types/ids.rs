@@ -347,9 +347,39 @@ mod tests {
 
     #[test]
     fn steps_have_tendermints_numbers_and_names() {
-        assert_eq!(Step::NewHeight as u8, 1);
-        assert_eq!(Step::Commit as u8, 8);
-        assert_eq!(Step::Propose.to_string(), "RoundStepPropose");
+        let steps = [
+            (Step::NewHeight, "RoundStepNewHeight"),
+            (Step::NewRound, "RoundStepNewRound"),
+            (Step::Propose, "RoundStepPropose"),
+            (Step::Prevote, "RoundStepPrevote"),
+            (Step::PrevoteWait, "RoundStepPrevoteWait"),
+            (Step::Precommit, "RoundStepPrecommit"),
+            (Step::PrecommitWait, "RoundStepPrecommitWait"),
+            (Step::Commit, "RoundStepCommit"),
+        ];
+        for ((step, name), number) in steps.into_iter().zip(1..) {
+            assert_eq!((step as u8, step.to_string().as_str()), (number, name));
+        }
+        assert!(steps.is_sorted());
+    }
+
+    #[test]
+    fn comparing_points_is_comparing_their_numbers() {
+        let (heights, rounds) = ([0, 1, u64::MAX], [0, 1, u32::MAX]);
+        let steps = [Step::NewHeight, Step::Propose, Step::Commit];
+        let point = |h: usize, r: usize, s: usize| Hrs {
+            height: Height(heights[h]),
+            round: Round(rounds[r]),
+            step: steps[s],
+        };
+        let places =
+            || (0..3).flat_map(|h| (0..3).flat_map(move |r| (0..3).map(move |s| (h, r, s))));
+        for a in places() {
+            for b in places() {
+                let compared = compare_hrs(point(a.0, a.1, a.2), point(b.0, b.1, b.2));
+                assert_eq!(compared, a.cmp(&b), "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

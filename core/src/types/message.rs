@@ -308,3 +308,122 @@ impl fmt::Display for Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Address, BoundedBytes, Hash, Proof, Signature};
+
+    fn id() -> BlockId {
+        let hash = Hash([0xab; 32]);
+        let parts = PartSetHeader { total: 3, hash };
+        BlockId { hash, parts }
+    }
+
+    #[test]
+    fn channels_have_tendermints_numbers() {
+        let four = [
+            Channel::State,
+            Channel::Data,
+            Channel::Vote,
+            Channel::VoteSetBits,
+        ];
+        assert_eq!(four.map(|channel| channel as u8), [0x20, 0x21, 0x22, 0x23]);
+    }
+
+    const HEIGHT: Height = Height(7);
+    const ROUND: Round = Round(2);
+    const KIND: VoteKind = VoteKind::Precommit;
+    const INDEX: ValidatorIndex = ValidatorIndex(3);
+
+    fn bits() -> BitArray {
+        [true, false, true].into_iter().collect()
+    }
+
+    fn says(message: &Message, words: &str) {
+        assert_eq!(message.to_string(), words, "{}", message.name());
+    }
+
+    #[test]
+    fn every_message_says_in_a_few_words_what_it_is() {
+        let signature = Signature([0; 64]);
+        let vote = Vote {
+            kind: KIND,
+            height: HEIGHT,
+            round: ROUND,
+            block: None,
+            index: INDEX,
+            address: Address::default(),
+            signature,
+        };
+        says(&Message::Vote(vote), "precommit 7/2 v3 nil");
+        let proposal = Proposal {
+            height: HEIGHT,
+            round: ROUND,
+            pol_round: Some(Round(1)),
+            block: id(),
+            signature,
+        };
+        says(&Message::Proposal(proposal), "proposal 7/2 abababab pol 1");
+        let proof = Proof {
+            total: 3,
+            index: 0,
+            aunts: Bounded::default(),
+        };
+        let bytes = BoundedBytes::default();
+        let part = Message::BlockPart {
+            height: HEIGHT,
+            round: ROUND,
+            part: Arc::new(Part { bytes, proof }),
+        };
+        says(&part, "part 7/2 1/3");
+        let pol = Message::ProposalPol {
+            height: HEIGHT,
+            pol_round: Round(1),
+            have: bits(),
+        };
+        says(&pol, "pol 7/1 has x_x");
+    }
+
+    #[test]
+    fn every_hint_says_in_a_few_words_what_it_is() {
+        let at = Message::NewRoundStep {
+            height: HEIGHT,
+            round: ROUND,
+            step: Step::Prevote,
+            seconds_since_start: 0,
+            last_commit_round: None,
+        };
+        says(&at, "at 7/2/RoundStepPrevote");
+        let committed = Message::NewValidBlock {
+            height: HEIGHT,
+            round: ROUND,
+            parts: id().parts,
+            have: bits(),
+            is_commit: true,
+        };
+        says(&committed, "committed parts abababab 7/2 has x_x");
+        let has = Message::HasVote {
+            height: HEIGHT,
+            round: ROUND,
+            kind: KIND,
+            index: INDEX,
+        };
+        says(&has, "has precommit 7/2 v3");
+        let maj23 = Message::VoteSetMaj23 {
+            height: HEIGHT,
+            round: ROUND,
+            kind: KIND,
+            block: Some(id()),
+        };
+        says(&maj23, "maj23 precommit 7/2 abababab");
+        let bits = Message::VoteSetBits {
+            height: HEIGHT,
+            round: ROUND,
+            kind: KIND,
+            block: None,
+            have: bits(),
+        };
+        says(&bits, "bits precommit 7/2 nil x_x");
+    }
+}

@@ -43,6 +43,31 @@ pub(super) struct Form {
     /// Prints the result only.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
+    /// Prints what the engine tells about itself to stderr, up to this level.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(super) log: Option<Log>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Log {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Log {
+    /// The same as `tracing` knows it.
+    pub(super) fn level(self) -> tracing::Level {
+        match self {
+            Self::Error => tracing::Level::ERROR,
+            Self::Warn => tracing::Level::WARN,
+            Self::Info => tracing::Level::INFO,
+            Self::Debug => tracing::Level::DEBUG,
+            Self::Trace => tracing::Level::TRACE,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,7 +14,7 @@ use clap::{CommandFactory, Parser, error::ErrorKind as UsageKind};
 
 use crate::{
     corpus::CorpusError,
-    report::{Form, Printer},
+    report::{self, Form, Printer},
     scenario::Invalid,
 };
 use args::{Cli, Command, RunOptions};
@@ -69,6 +69,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Some(log) = cli.form.log {
+        report::log_engine(log.level(), io::stderr);
+    }
     let (stdout, stderr) = (io::stdout(), io::stderr());
     // The named exception to the ban on the environment: https://no-color.org.
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

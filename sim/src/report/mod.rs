@@ -7,6 +7,7 @@ mod crash;
 mod failure;
 mod files;
 mod json;
+mod log;
 mod plan;
 mod progress;
 mod run;
@@ -22,6 +23,7 @@ use std::{
 };
 
 pub use files::Kept;
+pub use log::log_engine;
 pub use style::Style;
 
 use crate::{outcome::Outcome, trace};

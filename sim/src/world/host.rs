@@ -10,7 +10,7 @@ use engine::{
 
 use crate::{
     choice::{Choices, Stream},
-    clock::NodeClock,
+    clock::{NodeClock, START},
     disk::SimDisk,
     nemesis::Plan,
     trace::What,
@@ -90,6 +90,22 @@ impl Host {
         }
     }
 
+    /// Gives the validator an input, unless it is down. What the engine logs meanwhile names node
+    /// and time of the world.
+    pub(super) fn step(
+        &mut self,
+        node: PeerId,
+        now: Time,
+        input: Input,
+        outputs: &mut Vec<Output>,
+    ) {
+        if self.up {
+            let local = self.clock.local(now);
+            let _span = span(node, now).entered();
+            self.validator.step(local, input, outputs);
+        }
+    }
+
     /// Arms a timer; earlier arming is void.
     pub(super) fn arm(&mut self, timer: Timer) -> u64 {
         let armed = &mut self.armed[place(timer)];
@@ -140,6 +156,12 @@ impl Host {
     }
 }
 
+/// The span around everything a node does: whose it is, and microseconds of the world's time.
+fn span(node: PeerId, now: Time) -> tracing::Span {
+    let at_us = now.since(START).0 / 1_000;
+    tracing::error_span!("node", %node, at_us)
+}
+
 fn place(timer: Timer) -> usize {
     match timer {
         Timer::Consensus => 0,
@@ -167,7 +189,10 @@ impl World {
         let host = self.host(node);
         host.up = true;
         let local = host.clock.local(now);
-        let started = host.validator.start(&mut host.disk, local, &mut outputs);
+        let started = {
+            let _span = span(node, now).entered();
+            host.validator.start(&mut host.disk, local, &mut outputs)
+        };
         if self.has_stopped(node) {
             return;
         }

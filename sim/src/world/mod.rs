@@ -317,11 +317,7 @@ impl World {
     fn input(&mut self, node: PeerId, input: Input) {
         let now = self.now;
         let mut outputs = std::mem::take(&mut self.outputs);
-        let host = self.host(node);
-        if host.up {
-            let local = host.clock.local(now);
-            host.validator.step(local, input, &mut outputs);
-        }
+        self.host(node).step(node, now, input, &mut outputs);
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
     }

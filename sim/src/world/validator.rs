@@ -99,36 +99,7 @@ impl Validator for EngineValidator {
         let Some(running) = &mut self.running else {
             return Ok(None);
         };
-        let store = &mut running.1;
-        let done = match output {
-            Output::Append { lsn, entry } => store.append(disk, *lsn, entry).map(|()| None),
-            Output::SaveSignState(state) => {
-                store.write_sign_state(state);
-                Ok(None)
-            }
-            Output::Sync(lsn) => store.sync(disk).map(|()| Some(Input::Durable(*lsn))),
-            Output::Commit {
-                decision,
-                validators,
-                state,
-                app,
-            } => store
-                .commit(disk, decision, validators, (state, app))
-                .map(|()| Some(Input::Committed(state.height))),
-            Output::Load { height } => store.load(disk, *height).map(|block| {
-                Some(Input::Loaded {
-                    height: *height,
-                    block: block.map(Box::new),
-                })
-            }),
-            Output::Send { .. }
-            | Output::Arm { .. }
-            | Output::Decided { .. }
-            | Output::Rejected { .. }
-            | Output::Refused(_)
-            | Output::Halted { .. }
-            | Output::Notice(_) => Ok(None),
-        };
+        let done = running.1.carry_out(disk, output);
         done.map_err(|error| error.to_string())
     }
 }

@@ -15,6 +15,7 @@ mod locking;
 mod proposing;
 mod quint;
 mod random;
+mod round_state;
 mod rounds;
 mod traces;
 

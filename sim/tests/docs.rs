@@ -1,0 +1,161 @@
+//! The documents name functions, tests and judges: all of them exist, and no row is missing.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("a workspace").to_owned()
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).expect("a document")
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+    {
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|x| x == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of all functions, and of those that are tests.
+fn functions() -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut files = Vec::new();
+    for room in ["core", "sim/src", "sim/tests"] {
+        rust_files(&root().join(room), &mut files);
+    }
+    let (mut all, mut tests) = (BTreeSet::new(), BTreeSet::new());
+    for file in files {
+        let text = fs::read_to_string(&file).expect("readable");
+        let mut is_test = false;
+        for line in text.lines().map(str::trim_start) {
+            let Some((before, rest)) = line.split_once("fn ") else {
+                is_test |= line.starts_with("#[test]");
+                is_test &= line.is_empty() || line.starts_with(['#', '/']);
+                continue;
+            };
+            if !before
+                .split_whitespace()
+                .all(|word| word.starts_with("pub") || word == "const")
+            {
+                continue;
+            }
+            let word = |c: &char| c.is_alphanumeric() || *c == '_';
+            let name: String = rest.chars().take_while(word).collect();
+            if is_test {
+                tests.insert(name.clone());
+            }
+            all.insert(name);
+            is_test = false;
+        }
+    }
+    (all, tests)
+}
+
+/// The rows of the first table whose head begins with these cells, trimmed.
+fn table(text: &str, head: &[&str]) -> Vec<Vec<String>> {
+    let cells = |line: &str| -> Vec<String> {
+        let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+        inner
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    let lines = text
+        .lines()
+        .skip_while(|line| !cells(line).starts_with(&owned(head)));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(cells).collect()
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// What stands in backquotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_rule_of_the_protocol_has_its_function_its_test_and_its_judge() {
+    let (functions, tests) = functions();
+    let rows = table(
+        &read("docs/PROTOCOL.md"),
+        &["line", "function", "test", "oracle"],
+    );
+    assert!(rows.len() >= 18, "{}", rows.len());
+    for row in rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        for name in quoted(&row[1]) {
+            let last = name.rsplit("::").next().expect("a last word");
+            assert!(functions.contains(last), "{}: no function {name}", row[0]);
+        }
+        assert!(!quoted(&row[2]).is_empty(), "{}: no test", row[0]);
+        for name in quoted(&row[2]) {
+            assert!(tests.contains(name), "{}: no test {name}", row[0]);
+        }
+        for name in quoted(&row[3]) {
+            let file = root().join(format!("sim/src/oracle/{name}.rs"));
+            assert!(file.is_file(), "{}: no oracle {name}", row[0]);
+        }
+    }
+}
+
+#[test]
+fn every_row_of_tendermints_package_is_there_and_names_tests_that_exist() {
+    let (_, tests) = functions();
+    let rows = table(
+        &read("docs/TENDERMINT_ROWS.md"),
+        &["row", "Tendermint", "ours", "test"],
+    );
+    let numbers: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
+    let expected: Vec<String> = (1..=95).map(|row| format!("0.{row}")).collect();
+    assert_eq!(numbers, expected);
+    for row in rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        assert!(row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        let named = quoted(&row[3]);
+        assert!(
+            !named.is_empty() || row[3].starts_with("to come"),
+            "{}: no test",
+            row[0]
+        );
+        for name in named {
+            assert!(tests.contains(name), "{}: no test {name}", row[0]);
+        }
+    }
+}
+
+#[test]
+fn the_files_that_the_rows_name_exist() {
+    for row in table(
+        &read("docs/TENDERMINT_ROWS.md"),
+        &["row", "Tendermint", "ours", "test"],
+    ) {
+        for name in quoted(&row[2])
+            .into_iter()
+            .filter(|name| name.ends_with(".rs"))
+        {
+            let below = if name.starts_with("sim/") {
+                ""
+            } else {
+                "core/src"
+            };
+            let file = root().join(below).join(name);
+            assert!(file.is_file(), "{}: no file {name}", row[0]);
+        }
+    }
+}
