@@ -10,10 +10,11 @@
 mod commit;
 mod input;
 mod own;
-mod pool;
+pub mod pool;
 mod record;
 mod recover;
 mod store;
+mod txs;
 mod view;
 
 use std::{
@@ -22,7 +23,7 @@ use std::{
 };
 
 pub use input::{Input, Output, Rejection, Timer};
-pub use pool::Pool;
+pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
 pub use store::{StartError, Store, StoreConfig, StoreError};
@@ -109,6 +110,7 @@ impl Node {
             Input::Connected(peer) => self.on_connected(now, peer, out),
             Input::Disconnected(peer) => {
                 self.gossip.remove_peer(peer);
+                self.pool.disconnect(peer);
                 self.stash.remove(&peer);
             }
             Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
@@ -117,11 +119,7 @@ impl Node {
             Input::Durable(lsn) => self.on_durable(now, lsn, out),
             Input::Committed(height) => self.on_committed(now, height, out),
             Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
-            Input::Submit(tx) => {
-                if let Err(reason) = self.pool.add(tx) {
-                    out.push(Output::Refused(reason));
-                }
-            }
+            Input::Submit(tx) => self.on_submit(now, tx, out),
         }
     }
 
@@ -150,6 +148,7 @@ impl Node {
         };
         self.gossip.add_peer(now, peer, &view, &mut self.outs);
         self.flush_gossip(out);
+        txs::send_txs(self.pool.connect(peer), out);
     }
 
     fn on_frame(&mut self, now: Time, from: PeerId, frame: &Frame, out: &mut Vec<Output>) {
@@ -181,17 +180,18 @@ impl Node {
     }
 
     /// Gives a message to the consensus machine, or keeps it if it is of the next height.
+    /// Transactions go to the pool.
     fn on_message(&mut self, now: Time, from: PeerId, message: &Message, out: &mut Vec<Output>) {
         let height = match message {
             Message::Proposal(proposal) => proposal.height,
             Message::BlockPart { height, .. } | Message::VoteSetMaj23 { height, .. } => *height,
             Message::Vote(vote) => vote.height,
+            Message::Txs(txs) => return self.on_txs(now, from, txs, out),
             Message::NewRoundStep { .. }
             | Message::NewValidBlock { .. }
             | Message::ProposalPol { .. }
             | Message::HasVote { .. }
             | Message::VoteSetBits { .. }
-            | Message::Txs(_)
             | Message::Evidence(_)
             | Message::BlockSync(_) => return,
         };
@@ -332,6 +332,8 @@ impl Node {
         };
         self.gossip.on_wake(now, &view, &mut self.outs);
         self.flush_gossip(out);
+        let patience = self.gossip.config().interval_max;
+        txs::send_txs(self.pool.offer_again(now, patience), out);
     }
 
     /// Carries out what the consensus machine wants, in order, until it wants nothing more.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     consensus::{Action, Context},
-    node::{Node, Output, Record, sign_step},
+    node::{Node, Output, Record, sign_step, txs::ground},
     privval::{SignSlot, SignStep},
     types::{
         BlockId, Height, Lsn, Message, PartSet, Proposal, Round, Signature, Time, Vote, VoteKind,
@@ -104,7 +104,8 @@ impl Node {
         let last_commit = self.consensus.last_commit().and_then(|set| set.commit());
         let chain = self.consensus.chain();
         let proposer = key.public_key().address();
-        let block = chain.next_block(now, proposer, self.pool.reap(), last_commit);
+        let txs = self.pool.reap(&ground(&self.app, chain).params);
+        let block = chain.next_block(now, proposer, txs, last_commit);
         Some(block.cut())
     }
 

@@ -222,7 +222,7 @@ impl Host {
                     height, app_hash, ..
                 } => self.decided.push((height, app_hash)),
                 Output::Rejected { reason, .. } => panic!("rejected among correct nodes: {reason}"),
-                Output::Refused(reason) => panic!("refused: {reason}"),
+                Output::Refused { reason, .. } => panic!("refused: {reason}"),
                 Output::Halted { reason } => panic!("halted: {reason}"),
                 Output::Notice(_) => {}
             }

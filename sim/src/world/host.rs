@@ -115,7 +115,7 @@ impl Host {
             | Output::Load { .. }
             | Output::Decided { .. }
             | Output::Rejected { .. }
-            | Output::Refused(_)
+            | Output::Refused { .. }
             | Output::Halted { .. }
             | Output::Notice(_) => None,
         }

@@ -94,6 +94,8 @@ pub struct World {
     verify: Arc<dyn engine::crypto::Verify>,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
+    /// The healed core, once the faults are over.
+    core: Vec<PeerId>,
     /// Set when the faults are over.
     liveness: Option<Liveness>,
     digest: Digest,
@@ -146,6 +148,7 @@ impl World {
             network,
             verify: Arc::clone(&cast.verify),
             filters,
+            core: Vec::new(),
             liveness: None,
             judge: Judge::new(setup),
             digest: Digest::default(),
@@ -355,7 +358,7 @@ impl World {
                     let reason = reason.to_string();
                     self.emit(Some(node), What::Rejected { peer, reason });
                 }
-                Output::Refused(_) => {}
+                Output::Refused { .. } => self.count("tx_refused"),
                 Output::Halted { reason } => self.halt(node, reason),
                 Output::Notice(notice) => self.emit(Some(node), What::Notice(notice)),
             }
@@ -404,19 +407,26 @@ impl World {
         if self.phase == Phase::Over {
             return;
         }
-        let (node, tx): (PeerId, Tx) = self.workload.transaction(number);
-        if self.host(node).up {
-            self.emit(
-                Some(node),
-                What::Submitted {
-                    tx: engine::types::sha256(&tx),
-                },
-            );
-            self.input(node, Input::Submit(tx));
+        for (node, tx) in self.workload.batch(number) {
+            self.submit_one(node, tx);
         }
         let next = self.now.after(Span::millis(self.plan.tx_every_ms));
         self.queue
             .push(next, Pending::Submit { number: number + 1 });
+    }
+
+    /// Gives a transaction to a node if it is up; after the healing clients turn to the core.
+    fn submit_one(&mut self, node: PeerId, tx: Tx) {
+        let place = usize::from(node.0) % self.core.len().max(1);
+        let node = match self.core.get(place) {
+            Some(working) if !self.core.contains(&node) => *working,
+            Some(_) | None => node,
+        };
+        if self.host(node).up && self.violation.is_none() {
+            let hash = engine::types::sha256(&tx);
+            self.emit(Some(node), What::Submitted { tx: hash });
+            self.input(node, Input::Submit(tx));
+        }
     }
 
     fn arm(&mut self, node: PeerId, timer: Timer, local: Time) {

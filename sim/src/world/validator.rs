@@ -125,7 +125,7 @@ impl Validator for EngineValidator {
             | Output::Arm { .. }
             | Output::Decided { .. }
             | Output::Rejected { .. }
-            | Output::Refused(_)
+            | Output::Refused { .. }
             | Output::Halted { .. }
             | Output::Notice(_) => Ok(None),
         };
