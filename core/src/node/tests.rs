@@ -1,6 +1,8 @@
 //! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
 //! barrier.
 
+mod txs;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
@@ -29,6 +31,7 @@ struct Net {
     mail: VecDeque<(PeerId, PeerId, Frame)>,
     /// Nodes that get and send nothing.
     cut: BTreeSet<PeerId>,
+    config: Config,
 }
 
 fn keys(id: u8) -> Keys {
@@ -67,6 +70,10 @@ fn quick() -> Config {
 
 impl Net {
     fn new(n: u8) -> Self {
+        Self::with(n, quick())
+    }
+
+    fn with(n: u8, config: Config) -> Self {
         let now = Time(1_000_000_000);
         let hosts = (0..n).map(|_| None).collect::<Vec<Option<Host>>>();
         let mut net = Self {
@@ -74,6 +81,7 @@ impl Net {
             hosts: Vec::new(),
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
+            config,
         };
         for id in 0..hosts.len() {
             let host = net.boot(id, MemoryStorage::default(), n);
@@ -103,7 +111,7 @@ impl Net {
         let (store, found) = Store::start(&mut disk, "data", &genesis(n), small).unwrap();
         let mut out = Vec::new();
         let key = keys(u8::try_from(id).unwrap());
-        let node = Node::recover(&quick(), key, found, self.now, &mut out);
+        let node = Node::recover(&self.config, key, found, self.now, &mut out);
         let (timers, decided, trail) = (BTreeMap::new(), Vec::new(), Vec::new());
         let mut host = Host {
             node,
@@ -142,21 +150,39 @@ impl Net {
             if !self.hosts.iter().enumerate().any(behind) {
                 return;
             }
-            if let Some((from, to, frame)) = self.mail.pop_front() {
-                if !self.cut.contains(&from) && !self.cut.contains(&to) {
-                    self.input(usize::from(to.0), Input::Receive { from, frame });
-                }
-                continue;
-            }
-            let next = self.hosts.iter().enumerate().flat_map(|(id, host)| {
-                host.timers.iter().map(move |(timer, at)| (*at, id, *timer))
-            });
-            let (at, id, timer) = next.min().expect("a node always has a timer");
-            self.now = self.now.max(at);
-            self.hosts[id].timers.remove(&timer);
-            self.input(id, Input::Fire(timer));
+            self.next_event();
         }
         panic!("height {height} is not reached");
+    }
+
+    /// Delivers all that is sent and all that is due until this much time has passed.
+    fn run_for(&mut self, span: Span) {
+        let end = self.now.after(span);
+        while !self.mail.is_empty() || self.next_timer().0 <= end {
+            self.next_event();
+        }
+        self.now = end;
+    }
+
+    fn next_event(&mut self) {
+        if let Some((from, to, frame)) = self.mail.pop_front() {
+            if !self.cut.contains(&from) && !self.cut.contains(&to) {
+                self.input(usize::from(to.0), Input::Receive { from, frame });
+            }
+            return;
+        }
+        let (at, id, timer) = self.next_timer();
+        self.now = self.now.max(at);
+        self.hosts[id].timers.remove(&timer);
+        self.input(id, Input::Fire(timer));
+    }
+
+    fn next_timer(&self) -> (Time, usize, Timer) {
+        let next =
+            self.hosts.iter().enumerate().flat_map(|(id, host)| {
+                host.timers.iter().map(move |(timer, at)| (*at, id, *timer))
+            });
+        next.min().expect("a node always has a timer")
     }
 }
 

@@ -185,10 +185,10 @@ fn draw_tx_every(choices: &Choices, link: Link, empty_blocks: EmptyBlocksMs) -> 
     drawn
 }
 
-/// What clients do beside submitting: nothing in half of the runs.
+/// What clients do beside submitting: nothing in three of four runs.
 fn draw_clients(choices: &Choices) -> Clients {
     let mut draw = swarm(choices, Option_::Clients);
-    if draw.below(2) == 0 {
+    if draw.below(4) != 0 {
         return Clients::default();
     }
     let mut upto = |most: u64| {
@@ -196,7 +196,7 @@ fn draw_clients(choices: &Choices) -> Clients {
         let drawn = draw.between(1..=most);
         if on { drawn } else { 0 }
     };
-    let (burst, copies) = (upto(8), upto(2));
+    let (burst, copies) = (upto(5), upto(2));
     let mut ppm = || u32::try_from(upto(500_000)).unwrap_or(0);
     Clients {
         burst,

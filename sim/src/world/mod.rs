@@ -6,6 +6,7 @@
 //! stay broken. After every event the judges look; the run stops at the first violation.
 
 mod bound;
+mod clients;
 mod faults;
 mod host;
 mod keys;
@@ -18,7 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use engine::{
     codec::Frame,
     node::{Input, Output, Timer},
-    types::{ChainId, Height, PeerId, Span, Time, Tx, ValidatorUpdate},
+    types::{ChainId, Height, PeerId, Span, Time, ValidatorUpdate},
 };
 
 pub use keys::{Cast, MAX_NODES};
@@ -400,32 +401,6 @@ impl World {
             let checked = self.liveness.as_ref().map_or(Ok(()), |l| l.check(self.now));
             self.violation = checked.err();
             self.phase = Phase::Over;
-        }
-    }
-
-    fn submit(&mut self, number: u64) {
-        if self.phase == Phase::Over {
-            return;
-        }
-        for (node, tx) in self.workload.batch(number) {
-            self.submit_one(node, tx);
-        }
-        let next = self.now.after(Span::millis(self.plan.tx_every_ms));
-        self.queue
-            .push(next, Pending::Submit { number: number + 1 });
-    }
-
-    /// Gives a transaction to a node if it is up; after the healing clients turn to the core.
-    fn submit_one(&mut self, node: PeerId, tx: Tx) {
-        let place = usize::from(node.0) % self.core.len().max(1);
-        let node = match self.core.get(place) {
-            Some(working) if !self.core.contains(&node) => *working,
-            Some(_) | None => node,
-        };
-        if self.host(node).up && self.violation.is_none() {
-            let hash = engine::types::sha256(&tx);
-            self.emit(Some(node), What::Submitted { tx: hash });
-            self.input(node, Input::Submit(tx));
         }
     }
 

@@ -17,6 +17,7 @@ mod quint;
 mod random;
 mod rounds;
 mod traces;
+mod waiting;
 
 use std::{collections::VecDeque, sync::Arc};
 
