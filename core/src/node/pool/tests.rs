@@ -107,10 +107,10 @@ fn the_pool_takes_as_many_bytes_as_it_may_and_refuses_one_more() {
     }
     // The room that is left, less than one of these, is filled exactly.
     let left = MAX_WAITING_BYTES - pool.bytes;
-    let fits = left.checked_sub(large(0, 0).len()).unwrap();
-    let too_long = pool.add(large(most, fits + 1), None, &world.ground());
+    let fits = left.checked_sub(tx(0, 0).len()).unwrap();
+    let too_long = pool.add(tx(most, fits + 1), None, &world.ground());
     assert_eq!(too_long, Err(PoolError::Full));
-    let taken = pool.add(large(most, fits), None, &world.ground());
+    let taken = pool.add(tx(most, fits), None, &world.ground());
     assert_eq!(taken, Ok(()));
     assert_eq!(pool.bytes, MAX_WAITING_BYTES);
 }
@@ -171,7 +171,7 @@ fn parameters_with_which_nothing_fits_into_a_block_are_refused() {
     let (mut pool, world) = (Pool::default(), World::new());
     let mut add = |max_block_txs: usize, max_block_bytes| {
         let params = Params {
-            max_block_txs: max_block_txs as u32,
+            max_block_txs: u32::try_from(max_block_txs).unwrap(),
             max_block_bytes,
             ..Params::default()
         };
@@ -203,7 +203,7 @@ fn a_new_key_needs_room_in_the_application_and_an_old_one_does_not() {
 fn a_block_gets_no_more_than_the_parameters_allow_and_nothing_waits_for_ever() {
     let (mut pool, mut world) = (Pool::default(), World::new());
     taken(&mut pool, &world, 0..10);
-    let size = tx(0, 0).len() as u32;
+    let size = u32::try_from(tx(0, 0).len()).unwrap();
     let of = |max_block_txs, max_block_bytes| Params {
         max_block_txs,
         max_block_bytes,
@@ -322,7 +322,7 @@ fn what_still_waits_is_offered_again_but_not_to_those_that_sent_it() {
 #[test]
 fn of_the_peers_that_sent_a_transaction_only_some_are_remembered() {
     let (mut pool, world) = (Pool::default(), World::new());
-    let peers = MAX_SENDERS as u16 + 1;
+    let peers = u16::try_from(MAX_SENDERS).unwrap() + 1;
     for peer in 0..peers {
         let _ = pool.add(tx(1, 0), Some(PeerId(peer)), &world.ground());
         let _ = pool.add(tx(1, 0), Some(PeerId(peer)), &world.ground());

@@ -23,9 +23,12 @@ fn refusal(net: &mut Net, id: usize, tx: Tx) -> Option<PoolError> {
     net.hosts[id]
         .node
         .step(net.now, Input::Submit(tx), &mut out);
-    out.into_iter().find_map(|output| match output {
-        Output::Refused { reason, .. } => Some(reason),
-        _ => None,
+    out.into_iter().find_map(|output| {
+        if let Output::Refused { reason, .. } = output {
+            Some(reason)
+        } else {
+            None
+        }
     })
 }
 
