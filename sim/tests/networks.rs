@@ -7,8 +7,8 @@ use engine::types::{Hash, Tx};
 use proptest::prelude::*;
 use sim::{
     nemesis::{
-        CryptoMode, Fault, FaultKind, Link, MinMax, Overrides, OwnMessage, Plan, TimeoutsMs,
-        Unsynced, When, draw,
+        Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax, Overrides, OwnMessage,
+        Plan, TimeoutsMs, Unsynced, When, draw,
     },
     outcome::{Outcome, RunOptions, Verdict},
     runtime, scenario,
@@ -263,6 +263,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         delta: wait,
                         commit: wait,
                         skip_commit,
+                        empty_blocks: EmptyBlocksMs::Always,
                     };
                     let latency_us = MinMax { min, max };
                     let nodes = u16::try_from(powers.len()).expect("few nodes");
@@ -285,6 +286,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         },
                         clock_offsets_ms,
                         tx_every_ms: 50,
+                        clients: Clients::default(),
                         faults_end_ms: 8_000,
                         faults: faults
                             .into_iter()

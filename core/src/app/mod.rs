@@ -109,6 +109,12 @@ impl App {
         borsh::from_slice(tx).map_err(|e| TxError(e.to_string()))
     }
 
+    /// Whether a key can be set: it is there, or there is room for another.
+    #[must_use]
+    pub fn has_room_for(&self, key: &[u8]) -> bool {
+        self.entries.len() < MAX_ENTRIES || self.entries.contains_key(key)
+    }
+
     /// Executes the block of the next height. A transaction that does not fit is skipped by
     /// everybody alike.
     ///
@@ -151,7 +157,7 @@ impl App {
     }
 
     fn set(&mut self, key: &[u8], value: &[u8]) {
-        if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(key) {
+        if !self.has_room_for(key) {
             return;
         }
         if let Some(old) = self.entries.insert(key.to_vec(), value.to_vec()) {

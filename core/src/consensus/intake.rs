@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use crate::{
-    consensus::{Action, Added, Consensus, Context, Notice, Refusal, VoteError, blocks::PartAdded},
+    consensus::{
+        Action, Added, Consensus, Context, EmptyBlocks, Notice, Refusal, VoteError,
+        blocks::PartAdded,
+    },
     types::{BlockId, Height, Hrs, Part, PeerId, Proposal, Round, Step, Vote, VoteKind},
 };
 
@@ -45,6 +48,10 @@ impl Consensus {
         self.blocks.want(proposal.block);
         if let Some(pol_round) = proposal.pol_round {
             self.votes.track(pol_round);
+        }
+        if self.at.step == Step::NewRound && round == ours {
+            // Its proposer had a reason to begin.
+            self.start_round(cx, round);
         }
         self.apply_rules(cx);
         Ok(())
@@ -129,7 +136,7 @@ impl Consensus {
         if added == Added::New {
             self.notice_vote(cx, vote);
             if self.timeouts.skip_commit && all {
-                self.start_round(cx, Round::ZERO);
+                self.begin(cx);
                 self.apply_rules(cx);
             }
         }
@@ -146,6 +153,39 @@ impl Consensus {
         block: Option<BlockId>,
     ) -> bool {
         self.votes.set_peer_majority(round, kind, peer, block)
+    }
+
+    /// Transactions wait to be proposed: round 0 need not wait any longer (`handleTxsAvailable`).
+    /// Returns whether this is news, for the log: at most once per height, and never while empty
+    /// blocks are decided anyway.
+    pub fn on_txs_available(&mut self, cx: &mut Context<'_>) -> bool {
+        let always = self.timeouts.empty_blocks == EmptyBlocks::Always;
+        if always || self.txs_available || self.at.step > Step::NewRound {
+            return false;
+        }
+        self.txs_available = true;
+        if self.at.step == Step::NewRound {
+            self.start_round(cx, Round::ZERO);
+            self.apply_rules(cx);
+        }
+        true
+    }
+
+    /// The wait for late precommits is over. Round 0 begins, unless there is nothing to decide.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>) {
+        let proposed = self.proposals.contains_key(&Round::ZERO);
+        let reason = self.proof_due || self.txs_available || proposed;
+        match self.timeouts.empty_blocks {
+            EmptyBlocks::Never | EmptyBlocks::Every(_) if !reason => {
+                self.set_step(cx, Step::NewRound);
+                if let EmptyBlocks::Every(wait) = self.timeouts.empty_blocks {
+                    self.schedule(cx, Step::NewRound, wait);
+                }
+            }
+            EmptyBlocks::Always | EmptyBlocks::Never | EmptyBlocks::Every(_) => {
+                self.start_round(cx, Round::ZERO);
+            }
+        }
     }
 
     /// The timer that was asked for with [`Action::Wake`]. Returns what timed out, for the log.
@@ -177,7 +217,8 @@ impl Consensus {
             return;
         }
         match hrs.step {
-            Step::NewHeight if self.at.step == Step::NewHeight => {
+            Step::NewHeight if self.at.step == Step::NewHeight => self.begin(cx),
+            Step::NewRound if self.at.step == Step::NewRound => {
                 self.start_round(cx, Round::ZERO);
             }
             Step::Propose => self.l57_timeout_propose(cx),

@@ -24,7 +24,7 @@ pub use blocks::Candidate;
 pub use round_state::{
     BlockSummary, Member, Members, Parts, Proposed, RoundState, RoundStateEvent, RoundVotes, Votes,
 };
-pub use ticker::{Ticker, Timeouts};
+pub use ticker::{EmptyBlocks, Ticker, Timeouts};
 pub use votes::{Added, HeightVoteSet, MAX_CATCHUP_ROUNDS, RoundVoteSet, VoteError, VoteSet};
 
 use crate::{
@@ -180,6 +180,11 @@ pub struct Consensus {
     decided: bool,
     /// L47 fires once per round.
     precommit_timeout_set: bool,
+    /// The last block changed the application: the next header proves its hash, so the height is
+    /// decided without transactions, too (`needProofBlock`).
+    proof_due: bool,
+    /// Transactions wait to be proposed.
+    txs_available: bool,
     ticker: Ticker,
 }
 
@@ -203,6 +208,7 @@ impl Consensus {
         );
         let height = chain.height.next();
         let validators = Arc::new(chain.validators.clone());
+        let proof_due = chain.last_block.is_none();
         Self {
             timeouts,
             address,
@@ -225,8 +231,15 @@ impl Consensus {
             commit_round: None,
             decided: false,
             precommit_timeout_set: false,
+            proof_due,
+            txs_available: false,
             ticker: Ticker::default(),
         }
+    }
+
+    /// After a restart: the last applied block, on which depends whether an empty one must follow.
+    pub fn set_last_block(&mut self, last: &Block) {
+        self.proof_due = last.header.app_hash != self.chain.app_hash;
     }
 
     /// Begins the height: waits `wait` for late precommits of the last one, then starts round 0.
@@ -239,7 +252,7 @@ impl Consensus {
         self.notice_step(cx);
         let all = self.last_commit.as_ref().is_some_and(VoteSet::has_all);
         if self.timeouts.skip_commit && all {
-            self.start_round(cx, Round::ZERO);
+            self.begin(cx);
             self.apply_rules(cx);
         } else {
             self.schedule(cx, Step::NewHeight, wait);
@@ -260,10 +273,15 @@ impl Consensus {
         );
         let round = self.commit_round;
         let precommits = round.and_then(|r| self.votes.precommits(r)).cloned();
+        let decided = round.and_then(|r| self.votes.precommits(r)?.majority()?);
+        let block = decided.and_then(|id| self.blocks.get(id)?.block().cloned());
         let (ticker, commit_time) = (self.ticker.clone(), self.commit_time);
         let wait = self.timeouts.commit;
         *self = Self::new(self.timeouts.clone(), self.address, chain, precommits);
         (self.ticker, self.commit_time) = (ticker, commit_time);
+        if let Some(block) = block {
+            self.set_last_block(&block);
+        }
         self.start(cx, wait);
     }
 

@@ -30,7 +30,7 @@ impl Consensus {
 
     /// L11 to L21, `StartRound(round)`: propose if it is our turn, and wait for a proposal.
     pub(super) fn start_round(&mut self, cx: &mut Context<'_>, round: Round) {
-        let fresh = self.at.step == Step::NewHeight;
+        let fresh = self.at.step <= Step::NewRound;
         assert!(fresh || round > self.at.round, "rounds only go forward");
         assert!(!self.decided, "a decided height has no further rounds");
         (self.at.round.0..round.0).for_each(|_| self.turn.advance());
@@ -185,7 +185,7 @@ impl Consensus {
             .votes
             .precommits(self.at.round)
             .is_some_and(|set| set.has_two_thirds_any());
-        let running = !matches!(self.at.step, Step::NewHeight | Step::Commit);
+        let running = self.is_running();
         if self.precommit_timeout_set || !running || !any {
             return false;
         }
@@ -280,7 +280,7 @@ impl Consensus {
 
     /// The highest round after ours in which more than 1/3 of the power voted.
     fn round_ahead(&self) -> Option<Round> {
-        let (ours, waiting) = (self.at.round, self.at.step == Step::NewHeight);
+        let (ours, waiting) = (self.at.round, self.at.step <= Step::NewRound);
         let later = |round: Round| round > ours || (waiting && round == ours);
         let mut rounds = self
             .votes
@@ -310,10 +310,15 @@ impl Consensus {
 
     /// L65: no decision came in time. Go to the next round.
     pub(super) fn l65_timeout_precommit(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.at.step, Step::NewHeight | Step::Commit) {
+        if self.is_running() {
             cx.out.push(Action::Notice(Notice::TimeoutWait(self.at)));
             self.start_round(cx, self.at.round.next());
         }
+    }
+
+    /// Whether a round is under way: begun, and not left for a commit.
+    fn is_running(&self) -> bool {
+        self.at.step > Step::NewRound && self.at.step < Step::Commit
     }
 
     fn is_valid(&mut self, cx: &Context<'_>, id: BlockId) -> bool {

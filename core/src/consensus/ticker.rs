@@ -4,6 +4,19 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::types::{Hrs, Round, Span, Time};
 
+/// Whether heights are decided for which nobody has a transaction (`create_empty_blocks` and
+/// `create_empty_blocks_interval` of Tendermint).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum EmptyBlocks {
+    /// Round 0 begins when the wait for late precommits is over.
+    #[default]
+    Always,
+    /// Round 0 begins when there is something to decide.
+    Never,
+    /// Round 0 begins when there is something to decide, or after this wait.
+    Every(Span),
+}
+
 /// How long the steps of a round wait. Each wait grows with the round, so that it exceeds any
 /// network delay at last.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -24,6 +37,8 @@ pub struct Timeouts {
     pub commit: Span,
     /// Whether the next height starts at once when all precommits are there.
     pub skip_commit: bool,
+    /// What round 0 waits for after that.
+    pub empty_blocks: EmptyBlocks,
 }
 
 impl Default for Timeouts {
@@ -38,6 +53,7 @@ impl Default for Timeouts {
             precommit_delta: Span::millis(500),
             commit: Span::millis(1_000),
             skip_commit: false,
+            empty_blocks: EmptyBlocks::Always,
         }
     }
 }

@@ -127,6 +127,12 @@ impl Gossip {
         }
     }
 
+    /// How the machine behaves.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// What is known of a peer.
     #[must_use]
     pub fn peer(&self, peer: PeerId) -> Option<&PeerState> {

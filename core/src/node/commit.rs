@@ -53,9 +53,9 @@ impl Node {
         while self.cache.len() > CACHE {
             self.cache.pop_first();
         }
-        self.pool.remove(&decision.block.txs);
         self.evidence.update(&state);
         self.app = app;
+        let block = Arc::clone(&decision.block);
         out.push(Output::Decided {
             height,
             app_hash: state.app_hash,
@@ -73,7 +73,10 @@ impl Node {
         };
         self.consensus.advance(cx, state);
         self.log_start(now, before, out);
+        // First, for the actions may ask for the next block.
+        self.update_pool(&block.txs, out);
         self.carry_out(now, out);
+        self.txs_available(now, out);
         for (peer, messages) in std::mem::take(&mut self.stash) {
             for message in messages {
                 self.on_message(now, peer, &message, out);

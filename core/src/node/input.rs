@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    app::App,
+    app::{App, TxError},
     codec::{DecodeError, Frame},
     consensus::{Decision, Notice, Refusal},
     gossip::PeerError,
@@ -116,8 +116,13 @@ pub enum Output {
         /// What was wrong.
         reason: Rejection,
     },
-    /// A transaction was not taken.
-    Refused(PoolError),
+    /// A transaction was not taken, or one that was is given up.
+    Refused {
+        /// Its hash.
+        tx: Hash,
+        /// Why.
+        reason: PoolError,
+    },
     /// The node has stopped for good.
     Halted {
         /// Why.
@@ -142,4 +147,7 @@ pub enum Rejection {
     /// The evidence does not hold, and never did.
     #[error(transparent)]
     Evidence(EvidenceError),
+    /// A transaction that is none.
+    #[error(transparent)]
+    Tx(TxError),
 }

@@ -14,10 +14,11 @@ mod inspect;
 mod observe;
 mod offer;
 mod own;
-mod pool;
+pub mod pool;
 mod record;
 mod recover;
 mod store;
+mod txs;
 mod view;
 
 use std::{
@@ -28,7 +29,7 @@ use std::{
 pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER_VALIDATOR};
 pub use input::{Input, Output, Rejection, Timer};
 pub use offer::{MAX_WAITING_OWN, OfferError};
-pub use pool::Pool;
+pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
 pub use store::{StartError, Store, StoreConfig, StoreError};
@@ -123,6 +124,7 @@ impl Node {
             Input::Connected(peer) => self.on_connected(now, peer, out),
             Input::Disconnected(peer) => {
                 self.gossip.remove_peer(peer);
+                self.pool.disconnect(peer);
                 self.stash.remove(&peer);
             }
             Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
@@ -131,11 +133,7 @@ impl Node {
             Input::Durable(lsn) => self.on_durable(now, lsn, out),
             Input::Committed(height) => self.on_committed(now, height, out),
             Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
-            Input::Submit(tx) => {
-                if let Err(reason) = self.pool.add(tx) {
-                    out.push(Output::Refused(reason));
-                }
-            }
+            Input::Submit(tx) => self.on_submit(now, tx, out),
         }
     }
 
@@ -149,6 +147,7 @@ impl Node {
         self.gossip
             .hand_over_evidence(peer, &pending, &mut self.outs);
         self.flush_gossip(out);
+        txs::send_txs(self.pool.connect(peer), out);
     }
 
     fn on_frame(&mut self, now: Time, from: PeerId, frame: &Frame, out: &mut Vec<Output>) {
@@ -180,17 +179,18 @@ impl Node {
     }
 
     /// Gives a message to the consensus machine, or keeps it if it is of the next height.
+    /// Transactions go to the pool.
     fn on_message(&mut self, now: Time, from: PeerId, message: &Message, out: &mut Vec<Output>) {
         let height = match message {
             Message::Proposal(proposal) => proposal.height,
             Message::BlockPart { height, .. } | Message::VoteSetMaj23 { height, .. } => *height,
             Message::Vote(vote) => vote.height,
+            Message::Txs(txs) => return self.on_txs(now, from, txs, out),
             Message::NewRoundStep { .. }
             | Message::NewValidBlock { .. }
             | Message::ProposalPol { .. }
             | Message::HasVote { .. }
             | Message::VoteSetBits { .. }
-            | Message::Txs(_)
             | Message::BlockSync(_) => return,
             Message::Evidence(evidence) => return self.on_evidence(now, from, evidence, out),
         };
@@ -338,6 +338,8 @@ impl Node {
         let pending = self.evidence.pending(MAX_EVIDENCE);
         self.gossip.repeat_evidence(now, &pending, &mut self.outs);
         self.flush_gossip(out);
+        let patience = self.gossip.config().interval_max;
+        txs::send_txs(self.pool.offer_again(now, patience), out);
     }
 
     /// Carries out what the consensus machine wants, in order, until it wants nothing more.

@@ -58,7 +58,7 @@ fn tell(output: &Output) {
             let (block, round) = (decision.id, decision.round.0);
             info!(decided = height.0, in_round = round, %block, %app_hash, "decided");
         }
-        Output::Refused(reason) => debug!(%reason, "transaction refused"),
+        Output::Refused { tx, reason } => debug!(%tx, %reason, "transaction refused"),
         Output::Notice(notice) => tell_notice(notice),
         Output::Send { to, .. } => trace!(%to, "send"),
         Output::Arm { timer, at } => trace!(?timer, at = at.0, "arm"),

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::types::{ChainId, Hrs, Lsn, Message, PeerId, Time};
+use crate::types::{ChainId, Height, Hrs, Lsn, Message, PeerId, Time};
 
 /// A record and the local time at which its input was handled.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -40,6 +40,8 @@ pub enum Record {
     } = 3,
     /// The own messages of that record were durable and took effect here.
     Released(Lsn) = 4,
+    /// Transactions began to wait at this height, while the consensus machine waits for them.
+    TxsAvailable(Height) = 5,
 }
 
 impl Entry {

@@ -17,7 +17,7 @@ use crate::{
         own::{Unreleased, slot_of_own},
     },
     privval::SignState,
-    types::{Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
+    types::{Block, Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
 };
 
 /// What [`crate::node::Store::start`] found on the disk.
@@ -77,11 +77,21 @@ impl Node {
             actions: Vec::new(),
             outs: Vec::new(),
         };
+        if let Some(block) = node.last_block() {
+            node.consensus.set_last_block(&block);
+            node.pool.remember(&block.txs);
+        }
         let (records, executed) = (found.log.len(), found.executed);
         node.replay(found.log, now, out);
         let at = node.consensus.at();
         tracing::info!(height = height.0, executed, records, %at, "recovered");
         node
+    }
+
+    /// The last applied block.
+    fn last_block(&self) -> Option<Block> {
+        let (_, last) = self.cache.last_key_value()?;
+        Block::decode(&last.parts.assemble()?).ok()
     }
 
     fn replay(&mut self, log: Vec<(Lsn, Entry)>, now: Time, out: &mut Vec<Output>) {
@@ -131,6 +141,17 @@ impl Node {
                     out: &mut self.actions,
                 };
                 self.consensus.on_logged_timeout(cx, hrs);
+                self.carry_out(time, out);
+            }
+            Record::TxsAvailable(height) => {
+                let cx = &mut Context {
+                    now: time,
+                    verify: &*self.keys.verify,
+                    out: &mut self.actions,
+                };
+                if self.consensus.at().height == height {
+                    self.consensus.on_txs_available(cx);
+                }
                 self.carry_out(time, out);
             }
             Record::Own { messages } => {

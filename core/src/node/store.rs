@@ -215,7 +215,7 @@ impl Store {
             | Output::Arm { .. }
             | Output::Decided { .. }
             | Output::Rejected { .. }
-            | Output::Refused(_)
+            | Output::Refused { .. }
             | Output::Halted { .. }
             | Output::Notice(_) => {}
         }

@@ -4,6 +4,7 @@
 mod api;
 mod evidence;
 mod handshake;
+mod txs;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -34,6 +35,7 @@ struct Net {
     mail: VecDeque<(PeerId, PeerId, Frame)>,
     /// Nodes that get and send nothing.
     cut: BTreeSet<PeerId>,
+    config: Config,
 }
 
 fn keys(id: u8) -> Keys {
@@ -73,6 +75,10 @@ fn quick() -> Config {
 
 impl Net {
     fn new(n: u8) -> Self {
+        Self::with(n, quick())
+    }
+
+    fn with(n: u8, config: Config) -> Self {
         let now = Time(1_000_000_000);
         let hosts = (0..n).map(|_| None).collect::<Vec<Option<Host>>>();
         let mut net = Self {
@@ -80,6 +86,7 @@ impl Net {
             hosts: Vec::new(),
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
+            config,
         };
         for id in 0..hosts.len() {
             let host = net.boot(id, MemoryStorage::default(), n);
@@ -109,7 +116,7 @@ impl Net {
         let (store, found) = Store::start(&mut disk, "data", &genesis(n), small).unwrap();
         let mut out = Vec::new();
         let key = keys(u8::try_from(id).unwrap());
-        let node = Node::recover(&quick(), key, found, self.now, &mut out);
+        let node = Node::recover(&self.config, key, found, self.now, &mut out);
         let mut host = Host {
             node,
             store,
@@ -148,21 +155,39 @@ impl Net {
             if !self.hosts.iter().enumerate().any(behind) {
                 return;
             }
-            if let Some((from, to, frame)) = self.mail.pop_front() {
-                if !self.cut.contains(&from) && !self.cut.contains(&to) {
-                    self.input(usize::from(to.0), Input::Receive { from, frame });
-                }
-                continue;
-            }
-            let next = self.hosts.iter().enumerate().flat_map(|(id, host)| {
-                host.timers.iter().map(move |(timer, at)| (*at, id, *timer))
-            });
-            let (at, id, timer) = next.min().expect("a node always has a timer");
-            self.now = self.now.max(at);
-            self.hosts[id].timers.remove(&timer);
-            self.input(id, Input::Fire(timer));
+            self.next_event();
         }
         panic!("height {height} is not reached");
+    }
+
+    /// Delivers all that is sent and all that is due until this much time has passed.
+    fn run_for(&mut self, span: Span) {
+        let end = self.now.after(span);
+        while !self.mail.is_empty() || self.next_timer().0 <= end {
+            self.next_event();
+        }
+        self.now = end;
+    }
+
+    fn next_event(&mut self) {
+        if let Some((from, to, frame)) = self.mail.pop_front() {
+            if !self.cut.contains(&from) && !self.cut.contains(&to) {
+                self.input(usize::from(to.0), Input::Receive { from, frame });
+            }
+            return;
+        }
+        let (at, id, timer) = self.next_timer();
+        self.now = self.now.max(at);
+        self.hosts[id].timers.remove(&timer);
+        self.input(id, Input::Fire(timer));
+    }
+
+    fn next_timer(&self) -> (Time, usize, Timer) {
+        let next =
+            self.hosts.iter().enumerate().flat_map(|(id, host)| {
+                host.timers.iter().map(move |(timer, at)| (*at, id, *timer))
+            });
+        next.min().expect("a node always has a timer")
     }
 }
 
@@ -199,7 +224,7 @@ impl Host {
                     height, app_hash, ..
                 } => self.decided.push((*height, *app_hash)),
                 Output::Rejected { reason, .. } => panic!("rejected among correct nodes: {reason}"),
-                Output::Refused(reason) => panic!("refused: {reason}"),
+                Output::Refused { reason, .. } => panic!("refused: {reason}"),
                 Output::Halted { reason } => panic!("halted: {reason}"),
                 Output::Notice(notice) => self.notices.push(notice.clone()),
                 Output::SaveSignState(_) | Output::Commit { .. } | Output::Load { .. } => {}

@@ -108,7 +108,7 @@ impl fmt::Display for Round {
 pub enum Step {
     /// Waiting for the commit timeout of the last height.
     NewHeight = 1,
-    /// A round has begun.
+    /// Waiting for something to decide, before round 0.
     NewRound = 2,
     /// Waiting for a proposal.
     Propose = 3,

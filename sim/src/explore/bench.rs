@@ -15,7 +15,7 @@ use engine::{
 
 use super::{Ending, Stopwatch, clock, run_seed};
 use crate::{
-    nemesis::{CryptoMode, Link, MinMax, Overrides, Plan, TimeoutsMs},
+    nemesis::{Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Overrides, Plan, TimeoutsMs},
     outcome::{Outcome, RunOptions, Verdict},
     runtime,
 };
@@ -256,6 +256,7 @@ fn timeouts(propose: u64) -> TimeoutsMs {
         delta: propose / 4,
         commit: 1,
         skip_commit: true,
+        empty_blocks: EmptyBlocksMs::Always,
     }
 }
 
@@ -282,6 +283,7 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         sync_us: MinMax { min: 100, max: 500 },
         clock_offsets_ms: Vec::new(),
         tx_every_ms: 10,
+        clients: Clients::default(),
         faults_end_ms: 600_000,
         faults: Vec::new(),
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{nemesis::CryptoMode, outcome::Outcome};
+use crate::{
+    nemesis::{CryptoMode, EmptyBlocksMs},
+    outcome::Outcome,
+};
 
 /// Name to hits: checks made by each oracle, faults that happened, rounds in which heights were
 /// decided, runs per kind of signatures. A name that is missing was never reached.
@@ -22,6 +25,11 @@ impl Markers {
             CryptoMode::Ideal => "crypto.ideal",
         };
         markers.add(crypto, 1);
+        match outcome.plan.timeouts.empty_blocks {
+            EmptyBlocksMs::Always => {}
+            EmptyBlocksMs::Never => markers.add("empty_blocks.never", 1),
+            EmptyBlocksMs::EveryMs(_) => markers.add("empty_blocks.every", 1),
+        }
         for (name, checks) in &outcome.oracles {
             markers.add(&format!("oracle.{name}"), *checks);
         }

@@ -9,8 +9,8 @@ use crate::{
     choice::{Choices, Draw, Stream},
     disk::Side,
     nemesis::{
-        Behaviour, Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan,
-        TimeoutsMs, Unsynced, When,
+        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
+        OwnMessage, Plan, TimeoutsMs, Unsynced, When,
     },
     world::MAX_NODES,
 };
@@ -56,6 +56,8 @@ enum Option_ {
     Crashes = 11,
     Workload = 12,
     SkipCommit = 13,
+    EmptyBlocks = 20,
+    Clients = 21,
 }
 
 fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -87,13 +89,19 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         link,
         sync_us: draw_sync(&choices),
         clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
-        tx_every_ms: swarm(&choices, Option_::Workload).between(0..=3) * link.latency_us.max / 500,
+        tx_every_ms: draw_tx_every(&choices, link, timeouts.empty_blocks),
+        clients: draw_clients(&choices),
         faults_end_ms: 0,
         faults: Vec::new(),
         powers,
     };
     // A height without faults takes about four link delays and the commit timeout.
-    let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5;
+    let wait_ms = match timeouts.empty_blocks {
+        EmptyBlocksMs::Always => 0,
+        EmptyBlocksMs::Never => plan.tx_every_ms,
+        EmptyBlocksMs::EveryMs(ms) => ms,
+    };
+    let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5 + wait_ms;
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
         plan.faults = draw_faults(&choices, &plan, height_ms);
@@ -157,6 +165,48 @@ fn draw_timeouts(choices: &Choices, link: Link) -> TimeoutsMs {
         delta,
         commit,
         skip_commit,
+        empty_blocks: draw_empty_blocks(choices, delay),
+    }
+}
+
+/// In every fourth run heights wait for transactions, in half of these not for ever.
+fn draw_empty_blocks(choices: &Choices, delay: u64) -> EmptyBlocksMs {
+    let mut draw = swarm(choices, Option_::EmptyBlocks);
+    match draw.below(8) {
+        0 => EmptyBlocksMs::Never,
+        1 => EmptyBlocksMs::EveryMs(delay * draw.between(1..=6)),
+        _ => EmptyBlocksMs::Always,
+    }
+}
+
+/// The time between two transactions, perhaps 0 for none; where they alone bring heights there are
+/// always some.
+fn draw_tx_every(choices: &Choices, link: Link, empty_blocks: EmptyBlocksMs) -> u64 {
+    let drawn = swarm(choices, Option_::Workload).between(0..=3) * link.latency_us.max / 500;
+    if empty_blocks == EmptyBlocksMs::Never && drawn == 0 {
+        return link.latency_us.max.div_ceil(500);
+    }
+    drawn
+}
+
+/// What clients do beside submitting: nothing in three of four runs.
+fn draw_clients(choices: &Choices) -> Clients {
+    let mut draw = swarm(choices, Option_::Clients);
+    if draw.below(4) != 0 {
+        return Clients::default();
+    }
+    let mut upto = |most: u64| {
+        let on = draw.below(2) == 1;
+        let drawn = draw.between(1..=most);
+        if on { drawn } else { 0 }
+    };
+    let (burst, copies) = (upto(5), upto(2));
+    let mut ppm = || u32::try_from(upto(500_000)).unwrap_or(0);
+    Clients {
+        burst,
+        copies,
+        malformed_ppm: ppm(),
+        large_ppm: ppm(),
     }
 }
 
@@ -416,6 +466,17 @@ mod tests {
             assert!(plan.clock_offsets_ms.is_empty());
             assert_eq!((plan.link.loss_ppm, plan.link.duplicate_ppm), (0, 0));
         }
+    }
+
+    #[test]
+    fn a_quarter_of_the_runs_waits_for_transactions_and_those_that_only_wait_have_some() {
+        let plan = |seed| draw(seed, &Overrides::default()).unwrap();
+        let plans: Vec<_> = (0..400).map(plan).collect();
+        let of = |plan: &&Plan| plan.timeouts.empty_blocks;
+        let waiting = plans.iter().filter(|p| of(p) != EmptyBlocksMs::Always);
+        assert!((60..140).contains(&waiting.count()));
+        let mut never = plans.iter().filter(|p| of(p) == EmptyBlocksMs::Never);
+        assert!(never.all(|plan| plan.tx_every_ms > 0));
     }
 
     #[test]

@@ -4,6 +4,6 @@ mod plan;
 
 pub use draw::{Overrides, draw};
 pub use plan::{
-    Behaviour, Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan, TimeoutsMs,
-    Unsynced, When,
+    Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
+    OwnMessage, Plan, TimeoutsMs, Unsynced, When,
 };

@@ -4,7 +4,11 @@
 //! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times
 //! are virtual milliseconds since the start of the run, nodes are numbers from 0.
 
-use engine::{consensus::Timeouts, gossip, types::Span};
+use engine::{
+    consensus::{EmptyBlocks, Timeouts},
+    gossip,
+    types::Span,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Side;
@@ -53,6 +57,9 @@ pub struct Plan {
     /// Milliseconds between two client transactions; 0 for none.
     #[serde(default)]
     pub tx_every_ms: u64,
+    /// What else clients do.
+    #[serde(default, skip_serializing_if = "Clients::is_plain")]
+    pub clients: Clients,
     /// When the fault phase ends at the latest, in milliseconds; then everything is healed.
     pub faults_end_ms: u64,
     /// What goes wrong, and when.
@@ -101,6 +108,45 @@ pub struct TimeoutsMs {
     /// Start the next height as soon as all precommits are there.
     #[serde(default)]
     pub skip_commit: bool,
+    /// Whether heights without transactions are decided.
+    #[serde(default)]
+    pub empty_blocks: EmptyBlocksMs,
+}
+
+/// Whether heights are decided for which nobody has a transaction. While the faults are over,
+/// clients submit to nodes of the healed core only, so that `never` cannot stop it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyBlocksMs {
+    /// Always.
+    #[default]
+    Always,
+    /// Never.
+    Never,
+    /// After so many milliseconds.
+    EveryMs(u64),
+}
+
+/// What clients do beside giving one good transaction to one node at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clients {
+    /// How many more transactions come with each.
+    pub burst: u64,
+    /// How many more nodes get the same transaction, drawn each time.
+    pub copies: u64,
+    /// Of the others in a burst, how many per million are no transactions, up to the longest.
+    pub malformed_ppm: u32,
+    /// How many per million are as large as calls can be.
+    pub large_ppm: u32,
+}
+
+impl Clients {
+    /// Whether they do nothing else.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A byzantine validator.
@@ -287,6 +333,11 @@ impl TimeoutsMs {
             precommit_delta: delta,
             commit: Span::millis(self.commit),
             skip_commit: self.skip_commit,
+            empty_blocks: match self.empty_blocks {
+                EmptyBlocksMs::Always => EmptyBlocks::Always,
+                EmptyBlocksMs::Never => EmptyBlocks::Never,
+                EmptyBlocksMs::EveryMs(ms) => EmptyBlocks::Every(Span::millis(ms)),
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::counted;
-use crate::nemesis::{Behaviour, CryptoMode, FaultKind, Plan};
+use crate::nemesis::{Behaviour, Clients, CryptoMode, EmptyBlocksMs, FaultKind, Plan};
 
 /// Validators, byzantine ones, signatures, heights and everything that may go wrong.
 pub(super) fn summary(plan: &Plan) -> String {
@@ -71,11 +71,31 @@ fn swarm(plan: &Plan) -> String {
     if let Some(skew) = skew.max().filter(|skew| *skew > 0) {
         parts.push(format!("clocks off by up to {skew}ms"));
     }
+    match plan.timeouts.empty_blocks {
+        EmptyBlocksMs::Always => {}
+        EmptyBlocksMs::Never => parts.push("no empty blocks".to_owned()),
+        EmptyBlocksMs::EveryMs(ms) => parts.push(format!("empty blocks after {ms}ms")),
+    }
+    if plan.tx_every_ms > 0 {
+        parts.extend(clients(plan.clients));
+    }
     if parts.is_empty() {
         "nothing".to_owned()
     } else {
         parts.join(", ")
     }
+}
+
+fn clients(clients: Clients) -> Vec<String> {
+    let kinds = [
+        (clients.burst > 0, "transactions in bursts"),
+        (clients.copies > 0, "at several nodes"),
+        (clients.burst > 0 && clients.malformed_ppm > 0, "malformed"),
+        (clients.large_ppm > 0, "large"),
+    ];
+    let had: Vec<_> = kinds.iter().filter(|(on, _)| *on).collect();
+    let name = |(_, name): &&(bool, &str)| (*name).to_owned();
+    had.iter().map(name).collect()
 }
 
 fn percent(ppm: u32) -> String {

@@ -6,8 +6,8 @@ use engine::types::PeerId;
 
 use crate::{
     nemesis::{
-        Behaviour, Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, Plan, TimeoutsMs,
-        Unsynced, When,
+        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
+        Plan, TimeoutsMs, Unsynced, When,
     },
     oracle::Violation,
     outcome::{Outcome, Verdict},
@@ -46,6 +46,7 @@ fn plan() -> Plan {
             delta: 20,
             commit: 10,
             skip_commit: false,
+            empty_blocks: EmptyBlocksMs::Always,
         },
         link: Link {
             latency_us: MinMax {
@@ -58,6 +59,7 @@ fn plan() -> Plan {
         sync_us: MinMax { min: 10, max: 100 },
         clock_offsets_ms: vec![0, -80, 12, 5],
         tx_every_ms: 10,
+        clients: Clients::default(),
         faults_end_ms: 10_000,
         faults: vec![fault(100, crash), fault(300, partition)],
     }

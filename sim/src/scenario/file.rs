@@ -10,7 +10,8 @@ use super::{Expect, Invalid, Scenario, invalid::Source};
 use crate::{
     disk::Side,
     nemesis::{
-        Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan, TimeoutsMs, When,
+        Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax, OwnMessage,
+        Plan, TimeoutsMs, When,
     },
 };
 
@@ -36,6 +37,8 @@ struct File {
     #[serde(default)]
     clock_offsets_ms: Vec<i64>,
     tx_every_ms: Option<u64>,
+    #[serde(default)]
+    clients: Clients,
     faults_end_ms: Option<u64>,
     #[serde(default)]
     fault: Vec<Spanned<Table>>,
@@ -114,6 +117,7 @@ const TIMEOUTS: TimeoutsMs = TimeoutsMs {
     delta: 100,
     commit: 20,
     skip_commit: false,
+    empty_blocks: EmptyBlocksMs::Always,
 };
 
 const LINK: Link = Link {
@@ -203,6 +207,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         sync_us: file.sync_us.unwrap_or(SYNC_US),
         clock_offsets_ms: file.clock_offsets_ms.clone(),
         tx_every_ms: file.tx_every_ms.unwrap_or(50),
+        clients: file.clients,
         faults_end_ms: file.faults_end_ms.unwrap_or(60_000),
         faults,
     };
@@ -346,6 +351,10 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
         if range.min > range.max {
             return wrong(0, format!("{name}: min is above max"));
         }
+    }
+    if plan.timeouts.empty_blocks == EmptyBlocksMs::Never && plan.tx_every_ms == 0 {
+        let text = "without empty blocks and transactions nothing is decided; say tx_every_ms";
+        return wrong(0, text.to_owned());
     }
     let exists = |node: u16| usize::from(node) < nodes;
     let missing = |node: u16| format!("there is no node {node}: {nodes} nodes count from 0");

@@ -204,6 +204,7 @@ fn own_slots(node: PeerId, entry: &Entry) -> Vec<Slot> {
         Record::Created { .. }
         | Record::Received { .. }
         | Record::Timeout(_)
+        | Record::TxsAvailable(_)
         | Record::Released(_) => Vec::new(),
     }
 }

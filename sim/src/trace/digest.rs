@@ -138,6 +138,10 @@ impl Digest {
                 self.u8(4);
                 self.u64(lsn.0);
             }
+            Record::TxsAvailable(height) => {
+                self.u8(5);
+                self.u64(height.0);
+            }
         }
     }
 

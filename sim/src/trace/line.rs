@@ -279,6 +279,7 @@ fn record(entry: &Entry) -> String {
             let own: Vec<_> = messages.iter().map(Message::to_string).collect();
             format!("own {}", own.join(", "))
         }
+        Record::TxsAvailable(height) => format!("transactions wait at height {}", height.0),
         Record::Released(lsn) => format!("released {}", lsn.0),
     }
 }

@@ -5,11 +5,13 @@
 //! round lasts at most its three timeouts and a repair for each of its three steps. A height is
 //! decided at the latest in the first round with a correct proposer of the core whose valid value
 //! is the newest (paper, lemma 7); before it lie at most the rounds of proposers outside the core
-//! and of core members that do not know the newest valid value yet, fewer than two per node.
+//! and of core members that do not know the newest valid value yet, fewer than two per node. Where
+//! empty blocks are off, each height may first wait for the next transaction, which one node of the
+//! core gets from a client and offers to the others.
 
 use engine::types::{PeerId, Span};
 
-use crate::nemesis::Plan;
+use crate::nemesis::{EmptyBlocksMs, Plan};
 
 /// A bound for the time until the core has decided `plan.stable_heights` more heights, if its
 /// members are at most `behind` heights apart and have reached `round`.
@@ -39,10 +41,16 @@ pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u
         .map(round_time)
         .fold(Span::ZERO, Span::plus);
     let later: Span = (0..=rounds).map(round_time).fold(Span::ZERO, Span::plus);
-    let between = timeouts.commit.plus(repair);
+    let wait = match plan.timeouts.empty_blocks {
+        EmptyBlocksMs::Always => Span::ZERO,
+        EmptyBlocksMs::Never => Span::millis(plan.tx_every_ms).plus(repair),
+        EmptyBlocksMs::EveryMs(ms) => Span::millis(ms).plus(repair),
+    };
+    let between = timeouts.commit.plus(repair).plus(wait);
     // Who is behind gets a commit and a block for each height it missed.
     let catch_up = repair.times(2).times(behind);
     first
+        .plus(wait)
         .plus(catch_up)
         .plus(later.plus(between).times(plan.stable_heights))
 }

@@ -247,6 +247,7 @@ impl World {
         let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
         let by = self.now.after(within);
         let target = Height(highest.0 + self.plan.stable_heights);
+        self.core.clone_from(&core);
         self.liveness = Some(Liveness::expect(core, target, by));
         // The deadline is checked after everything that happens at its time.
         self.queue.push(by.after(Span(1)), Pending::Deadline);

@@ -137,7 +137,7 @@ impl Host {
             | Output::Load { .. }
             | Output::Decided { .. }
             | Output::Rejected { .. }
-            | Output::Refused(_)
+            | Output::Refused { .. }
             | Output::Halted { .. }
             | Output::Notice(_) => None,
         }
@@ -260,7 +260,7 @@ impl World {
             | Output::Load { .. }
             | Output::Decided { .. }
             | Output::Rejected { .. }
-            | Output::Refused(_)
+            | Output::Refused { .. }
             | Output::Halted { .. }
             | Output::Notice(_) => None,
         };
@@ -309,7 +309,7 @@ impl World {
             | Output::Load { .. }
             | Output::Decided { .. }
             | Output::Rejected { .. }
-            | Output::Refused(_)
+            | Output::Refused { .. }
             | Output::Halted { .. }
             | Output::Notice(_) => Job::Other,
         };

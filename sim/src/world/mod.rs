@@ -6,6 +6,7 @@
 //! stay broken. After every event the judges look; the run stops at the first violation.
 
 mod bound;
+mod clients;
 mod crash;
 mod faults;
 mod host;
@@ -19,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use engine::{
     codec::Frame,
     node::{Input, Output, Timer},
-    types::{ChainId, Height, PeerId, Span, Time, Tx, ValidatorUpdate},
+    types::{ChainId, Height, PeerId, Span, Time, ValidatorUpdate},
 };
 
 pub use keys::{Cast, MAX_NODES};
@@ -95,6 +96,8 @@ pub struct World {
     verify: Arc<dyn engine::crypto::Verify>,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
+    /// The healed core, once the faults are over.
+    core: Vec<PeerId>,
     /// Set when the faults are over.
     liveness: Option<Liveness>,
     digest: Digest,
@@ -148,6 +151,7 @@ impl World {
             network,
             verify: Arc::clone(&cast.verify),
             filters,
+            core: Vec::new(),
             liveness: None,
             judge: Judge::new(setup),
             digest: Digest::default(),
@@ -355,7 +359,7 @@ impl World {
                     let reason = reason.to_string();
                     self.emit(Some(node), What::Rejected { peer, reason });
                 }
-                Output::Refused(_) => {}
+                Output::Refused { .. } => self.count("tx_refused"),
                 Output::Halted { reason } => self.halt(node, reason),
                 Output::Notice(notice) => self.emit(Some(node), What::Notice(notice)),
             }
@@ -398,25 +402,6 @@ impl World {
             self.violation = checked.err();
             self.phase = Phase::Over;
         }
-    }
-
-    fn submit(&mut self, number: u64) {
-        if self.phase == Phase::Over {
-            return;
-        }
-        let (node, tx): (PeerId, Tx) = self.workload.transaction(number);
-        if self.host(node).up {
-            self.emit(
-                Some(node),
-                What::Submitted {
-                    tx: engine::types::sha256(&tx),
-                },
-            );
-            self.input(node, Input::Submit(tx));
-        }
-        let next = self.now.after(Span::millis(self.plan.tx_every_ms));
-        self.queue
-            .push(next, Pending::Submit { number: number + 1 });
     }
 
     fn arm(&mut self, node: PeerId, timer: Timer, local: Time) {

@@ -18,6 +18,7 @@ mod random;
 mod round_state;
 mod rounds;
 mod traces;
+mod waiting;
 
 use std::{collections::VecDeque, sync::Arc};
 
