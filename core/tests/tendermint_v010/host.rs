@@ -196,6 +196,14 @@ fn own_event(message: &Message) -> Event {
             };
             Event::Vote(v.height.0, v.round.0.into(), kind)
         }
-        other => panic!("a node does not sign {other}"),
+        Message::NewRoundStep { .. }
+        | Message::NewValidBlock { .. }
+        | Message::ProposalPol { .. }
+        | Message::HasVote { .. }
+        | Message::VoteSetMaj23 { .. }
+        | Message::VoteSetBits { .. }
+        | Message::Txs(_)
+        | Message::Evidence(_)
+        | Message::BlockSync(_) => panic!("a node does not sign {message}"),
     }
 }

@@ -190,7 +190,12 @@ fn a_block_commits_the_one_before_it() {
             .into_iter()
             .filter_map(|line| match line {
                 Line::Vote(vote) if vote.kind == 2 => Some(vote),
-                _ => None,
+                Line::Vote(_)
+                | Line::EndHeight(_)
+                | Line::Step(_)
+                | Line::Proposal(_)
+                | Line::Part(_)
+                | Line::Timeout(_) => None,
             })
             .collect();
         for (at, precommit) in blocks.iter().skip(1).zip(&precommits) {
