@@ -12,6 +12,7 @@ pub mod byzantine;
 pub mod choice;
 pub mod cli;
 pub mod clock;
+pub mod corpus;
 pub mod disk;
 pub mod explore;
 pub mod nemesis;

@@ -58,6 +58,8 @@ pub struct Outcome {
     /// What went wrong: kind to count ("partition", "one_way", "crash", "restart", "loss",
     /// "duplicate", "cut", "equivocate", ...).
     pub faults: BTreeMap<String, u64>,
+    /// How many storage calls each node's disk had taken when the faults ended.
+    pub storage_calls: Vec<u64>,
     /// Oracle name to checks made.
     pub oracles: BTreeMap<String, u64>,
     /// What broke; at most one, for a run stops at the first.

@@ -139,6 +139,17 @@ impl App {
         txs.iter().filter_map(update).collect()
     }
 
+    /// The configuration transactions among these, in order: what each was built on, and what it
+    /// changes.
+    #[must_use]
+    pub fn configurations(txs: &[Tx]) -> Vec<(u64, ConfigChange)> {
+        let change = |tx| match Self::check(tx) {
+            Ok(Call::Configure { sequence, change }) => Some((sequence, change)),
+            Ok(Call::Set { .. } | Call::Power { .. }) | Err(_) => None,
+        };
+        txs.iter().filter_map(change).collect()
+    }
+
     fn set(&mut self, key: &[u8], value: &[u8]) {
         if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(key) {
             return;

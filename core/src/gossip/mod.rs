@@ -10,6 +10,7 @@
 //! The machine reads the node through [`View`] and knows neither the consensus machine nor the
 //! ledger.
 
+mod evidence;
 mod peer;
 mod serve;
 
@@ -102,6 +103,8 @@ pub struct Gossip {
     wake: Option<Time>,
     wait: Span,
     loading: BTreeSet<Height>,
+    /// When evidence was last sent to everybody.
+    evidence_said: Time,
     draws: u64,
 }
 
@@ -120,6 +123,7 @@ impl Gossip {
             began: Time::default(),
             wake: None,
             loading: BTreeSet::new(),
+            evidence_said: Time::default(),
         }
     }
 

@@ -5,11 +5,14 @@
 //! atomically and guarded by a CRC-32C. Block `h` is stored before it is applied; the state says
 //! how far the chain has been applied.
 
+mod change;
+mod recent;
 mod state;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-pub use state::{Genesis, InvalidBlock, State};
+pub use recent::{EvidenceError, Recent};
+pub use state::{Genesis, GenesisError, InvalidBlock, State};
 
 use crate::{
     storage::{Storage, StorageError, read_file, write_atomic},

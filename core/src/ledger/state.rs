@@ -1,13 +1,16 @@
 //! What a node knows after applying a block, and the rules that make the next block valid.
 
+use std::collections::BTreeSet;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     app::App,
     crypto::{CommitError, Verify, verify_commit},
+    ledger::{EvidenceError, Recent, change::changed},
     types::{
-        Address, Block, BlockId, Bounded, ChainId, Commit, Hash, Header, Height, Time, Tx,
-        ValidatorError, ValidatorSet, ValidatorUpdate,
+        Address, Block, BlockId, ChainId, Commit, DuplicateVote, Hash, Header, Height, Offence,
+        Params, ParamsError, Time, Tx, ValidatorError, ValidatorSet, ValidatorUpdate,
     },
 };
 
@@ -20,6 +23,19 @@ pub struct Genesis {
     pub time: Time,
     /// Its first validators.
     pub validators: Vec<ValidatorUpdate>,
+    /// Its first parameters.
+    pub params: Params,
+}
+
+/// Why no chain can begin like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// The validator set is impossible.
+    #[error(transparent)]
+    Validators(#[from] ValidatorError),
+    /// The parameters are impossible.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
 }
 
 /// The chain after its last applied block.
@@ -41,6 +57,10 @@ pub struct State {
     pub app_hash: Hash,
     /// How many configuration changes the next header must count.
     pub config_sequence: u64,
+    /// What the next block may hold.
+    pub params: Params,
+    /// What is needed to judge the next block's evidence.
+    pub recent: Recent,
 }
 
 /// Why a block may not follow the last one.
@@ -63,33 +83,65 @@ pub enum InvalidBlock {
     /// The commit does not prove the previous block.
     #[error("last commit: {0}")]
     LastCommit(#[from] CommitError),
+    /// More transactions than the chain's parameters allow.
+    #[error("{got} transactions, at most {max} are allowed")]
+    TooManyTxs {
+        /// How many there are.
+        got: usize,
+        /// How many there may be.
+        max: u32,
+    },
+    /// More bytes of transactions than the chain's parameters allow.
+    #[error("{got} bytes of transactions, at most {max} are allowed")]
+    TooManyBytes {
+        /// How many there are.
+        got: usize,
+        /// How many there may be.
+        max: u32,
+    },
     /// A transaction is malformed.
     #[error("transaction {0} is malformed")]
     Tx(usize),
+    /// Two pieces of evidence about one offence.
+    #[error("two pieces of evidence about one offence of {}", .0.address)]
+    EvidenceTwice(Offence),
+    /// A piece of evidence does not hold.
+    #[error("evidence {index}: {reason}")]
+    Evidence {
+        /// Its place in the block.
+        index: usize,
+        /// What is wrong with it.
+        reason: EvidenceError,
+    },
 }
 
 impl State {
     /// The state before the first block.
     ///
     /// # Errors
-    /// If the validator set is impossible.
-    pub fn genesis(genesis: &Genesis) -> Result<Self, ValidatorError> {
+    /// If the validator set or the parameters are impossible.
+    pub fn genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
+        genesis.params.check()?;
+        let validators = ValidatorSet::new(&genesis.validators)?;
         Ok(Self {
             chain: genesis.chain.clone(),
             height: Height::ZERO,
             last_block: None,
             last_time: genesis.time,
             last_validators: None,
-            validators: ValidatorSet::new(&genesis.validators)?,
+            recent: Recent::new(&validators),
+            validators,
             app_hash: App::default().hash(),
             config_sequence: 0,
+            params: genesis.params,
         })
     }
 
-    /// The next block with these transactions, as `proposer` builds it at local time `now`.
+    /// The next block with these transactions and this evidence, as `proposer` builds it at local
+    /// time `now`.
     ///
     /// # Panics
-    /// If there are more transactions than a block holds.
+    /// If there are more transactions or pieces of evidence than a block holds.
     #[must_use]
     #[expect(clippy::expect_used, reason = "documented panic")]
     pub fn next_block(
@@ -97,6 +149,7 @@ impl State {
         now: Time,
         proposer: Address,
         txs: Vec<Tx>,
+        evidence: Vec<DuplicateVote>,
         last_commit: Option<Commit>,
     ) -> Block {
         let header = Header {
@@ -107,7 +160,7 @@ impl State {
             last_block: self.last_block,
             last_commit_hash: Block::commit_hash(last_commit.as_ref()),
             data_hash: Block::data_hash(&txs),
-            evidence_hash: Block::evidence_hash(&[]),
+            evidence_hash: Block::evidence_hash(&evidence),
             validators_hash: self.validators.hash(),
             app_hash: self.app_hash,
             config_sequence: self.config_sequence,
@@ -116,10 +169,13 @@ impl State {
         let txs = txs
             .try_into()
             .expect("a block holds a bounded number of transactions");
+        let evidence = evidence
+            .try_into()
+            .expect("a block holds a bounded number of pieces of evidence");
         Block {
             header,
             txs,
-            evidence: Bounded::default(),
+            evidence,
             last_commit,
         }
     }
@@ -159,8 +215,52 @@ impl State {
             });
         }
         self.validate_last_commit(verify, block)?;
-        let bad = block.txs.iter().position(|tx| App::check(tx).is_err());
+        self.validate_txs(&block.txs)?;
+        self.validate_evidence(verify, &block.evidence)
+    }
+
+    /// Whether the next block may carry this piece of evidence.
+    ///
+    /// # Errors
+    /// The first reason why it may not.
+    pub fn check_evidence(
+        &self,
+        verify: &dyn Verify,
+        evidence: &DuplicateVote,
+    ) -> Result<(), EvidenceError> {
+        self.recent
+            .check(verify, &self.chain, self.height.next(), evidence)
+    }
+
+    fn validate_txs(&self, txs: &[Tx]) -> Result<(), InvalidBlock> {
+        let (got, max) = (txs.len(), self.params.max_block_txs);
+        if got > max as usize {
+            return Err(InvalidBlock::TooManyTxs { got, max });
+        }
+        let got = txs.iter().map(|tx| tx.len()).sum();
+        let max = self.params.max_block_bytes;
+        if got > max as usize {
+            return Err(InvalidBlock::TooManyBytes { got, max });
+        }
+        let bad = txs.iter().position(|tx| App::check(tx).is_err());
         bad.map_or(Ok(()), |i| Err(InvalidBlock::Tx(i)))
+    }
+
+    fn validate_evidence(
+        &self,
+        verify: &dyn Verify,
+        evidence: &[DuplicateVote],
+    ) -> Result<(), InvalidBlock> {
+        let mut offences = BTreeSet::new();
+        for (index, piece) in evidence.iter().enumerate() {
+            let offence = piece.offence();
+            if !offences.insert(offence) {
+                return Err(InvalidBlock::EvidenceTwice(offence));
+            }
+            self.check_evidence(verify, piece)
+                .map_err(|reason| InvalidBlock::Evidence { index, reason })?;
+        }
+        Ok(())
     }
 
     fn validate_last_commit(&self, verify: &dyn Verify, block: &Block) -> Result<(), InvalidBlock> {
@@ -185,8 +285,9 @@ impl State {
         (self.apply_executed(&app, id, block), app)
     }
 
-    /// The state after `block`, which `app` has executed already. Changes of the validator set take
-    /// effect at the next height; impossible ones are ignored as a whole, by everybody alike.
+    /// The state after `block`, which `app` has executed already. Changes of validators and
+    /// parameters take effect at the next height; `change` says in which order, and what is
+    /// ignored.
     ///
     /// # Panics
     /// If the block is not of the next height.
@@ -199,18 +300,22 @@ impl State {
             app.height(),
             "the application has executed the block"
         );
-        let changed = self.validators.with_updates(&App::updates(&block.txs));
+        let changed = changed(self, &block.txs);
+        let (validators, params) = (changed.validators.next_turn(), changed.params);
+        let max_age = params.evidence_max_age;
         Self {
             chain: self.chain.clone(),
             height,
             last_block: Some(id),
             last_time: block.header.time,
             last_validators: Some(self.validators.clone()),
-            validators: changed
-                .unwrap_or_else(|_| self.validators.clone())
-                .next_turn(),
+            recent: self
+                .recent
+                .after(height, &block.evidence, &validators, max_age),
+            validators,
             app_hash: app.hash(),
-            config_sequence: self.config_sequence,
+            config_sequence: changed.config_sequence,
+            params,
         }
     }
 }

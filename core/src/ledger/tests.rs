@@ -1,11 +1,15 @@
 //! Tests of block validity and of the files.
 
+mod chain;
+mod changes;
+mod evidence;
+
 use super::*;
 use crate::{
     app::{App, Call, Item},
     crypto::{Ed25519, Ed25519Key, Sign},
     storage::{Access, MemoryStorage, write_all},
-    types::{Bounded, ChainId, CommitSig, Hash, Round, Time, ValidatorUpdate},
+    types::{Bounded, ChainId, CommitSig, Hash, Params, Round, Time, ValidatorUpdate},
 };
 
 fn key() -> Ed25519Key {
@@ -22,6 +26,7 @@ fn genesis() -> State {
         chain,
         time: Time(100),
         validators,
+        params: Params::default(),
     })
     .unwrap()
 }
@@ -36,7 +41,7 @@ fn two_blocks() -> (State, Block, StoredBlock) {
         value: item(b"v"),
     }
     .to_tx();
-    let first = state.next_block(Time(200), proposer, vec![tx], None);
+    let first = state.next_block(Time(200), proposer, vec![tx], Vec::new(), None);
     assert_eq!(state.validate(&Ed25519, &first), Ok(()));
     let (id, _) = first.cut();
     let (after, _) = state.apply(&App::default(), id, &first);
@@ -49,7 +54,8 @@ fn two_blocks() -> (State, Block, StoredBlock) {
     };
     let signature = key().sign(&commit.sign_bytes(&state.chain, Some(id)));
     commit.signatures = Bounded::try_from(vec![CommitSig::Block(signature)]).unwrap();
-    let second = after.next_block(Time(150), proposer, Vec::new(), Some(commit.clone()));
+    let last_commit = Some(commit.clone());
+    let second = after.next_block(Time(150), proposer, Vec::new(), Vec::new(), last_commit);
     (
         after,
         second,
@@ -117,7 +123,8 @@ fn the_last_commit_must_be_there_and_prove_the_last_block() {
 #[test]
 fn a_block_with_a_malformed_transaction_is_invalid() {
     let junk = crate::types::Tx::try_from(vec![200]).unwrap();
-    let block = genesis().next_block(Time(200), key().public_key().address(), vec![junk], None);
+    let proposer = key().public_key().address();
+    let block = genesis().next_block(Time(200), proposer, vec![junk], Vec::new(), None);
     assert_eq!(
         genesis().validate(&Ed25519, &block),
         Err(InvalidBlock::Tx(0))

@@ -54,6 +54,7 @@ impl Node {
             self.cache.pop_first();
         }
         self.pool.remove(&decision.block.txs);
+        self.evidence.update(&state);
         self.app = app;
         out.push(Output::Decided {
             height,

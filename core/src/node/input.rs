@@ -8,7 +8,7 @@ use crate::{
     codec::{DecodeError, Frame},
     consensus::{Decision, Notice, Refusal},
     gossip::PeerError,
-    ledger::State,
+    ledger::{EvidenceError, State},
     node::{Decided, Entry, pool::PoolError},
     privval::SignState,
     types::{Hash, Height, Lsn, PeerId, Time, Tx, ValidatorSet},
@@ -139,4 +139,7 @@ pub enum Rejection {
     /// The consensus machine refused it.
     #[error(transparent)]
     Consensus(Refusal),
+    /// The evidence does not hold, and never did.
+    #[error(transparent)]
+    Evidence(EvidenceError),
 }

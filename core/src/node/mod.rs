@@ -8,6 +8,7 @@
 //! ([`Input::Committed`]).
 
 mod commit;
+mod evidence;
 mod input;
 mod own;
 mod pool;
@@ -21,6 +22,7 @@ use std::{
     sync::Arc,
 };
 
+pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER_VALIDATOR};
 pub use input::{Input, Output, Rejection, Timer};
 pub use pool::Pool;
 pub use record::{Entry, Record};
@@ -37,8 +39,8 @@ use crate::{
     node::{own::Unreleased, view::NodeView},
     privval::{SignSlot, SignState},
     types::{
-        Commit, Height, Hrs, Lsn, Message, PartSet, PeerId, Round, Step, Time, ValidatorSet,
-        VoteKind,
+        Commit, Height, Hrs, Lsn, MAX_EVIDENCE, Message, PartSet, PeerId, Round, Step, Time,
+        ValidatorSet, VoteKind,
     },
 };
 
@@ -84,6 +86,7 @@ pub struct Node {
     app: App,
     sign: SignState,
     pool: Pool,
+    evidence: EvidencePool,
     next_lsn: Lsn,
     /// Own messages that wait for their record to become durable.
     unreleased: VecDeque<Unreleased>,
@@ -149,6 +152,9 @@ impl Node {
             cache: &self.cache,
         };
         self.gossip.add_peer(now, peer, &view, &mut self.outs);
+        let pending = self.evidence.pending(MAX_PENDING);
+        self.gossip
+            .hand_over_evidence(peer, &pending, &mut self.outs);
         self.flush_gossip(out);
     }
 
@@ -192,8 +198,8 @@ impl Node {
             | Message::HasVote { .. }
             | Message::VoteSetBits { .. }
             | Message::Txs(_)
-            | Message::Evidence(_)
             | Message::BlockSync(_) => return,
+            Message::Evidence(evidence) => return self.on_evidence(now, from, evidence, out),
         };
         if height == self.consensus.at().height.next() {
             let waiting = self.stash.entry(from).or_default();
@@ -278,7 +284,12 @@ impl Node {
             Message::BlockPart { height, part, .. } => consensus.on_block_part(cx, *height, part),
             Message::Vote(vote) => match consensus.on_vote(cx, vote, from)? {
                 Added::New => Ok(true),
-                Added::Conflict { counted, .. } => Ok(counted),
+                // A find is logged, so that a replay makes it again.
+                Added::Conflict { evidence, counted } => {
+                    let (pool, chain) = (&self.evidence, self.consensus.chain());
+                    let found = pool.check_offence(chain, &evidence.offence()).is_ok();
+                    Ok(counted || found)
+                }
                 Added::Duplicate => {
                     self.say_again(now, vote);
                     Ok(false)
@@ -331,6 +342,8 @@ impl Node {
             cache: &self.cache,
         };
         self.gossip.on_wake(now, &view, &mut self.outs);
+        let pending = self.evidence.pending(MAX_EVIDENCE);
+        self.gossip.repeat_evidence(now, &pending, &mut self.outs);
         self.flush_gossip(out);
     }
 
@@ -362,6 +375,10 @@ impl Node {
     fn on_notice(&mut self, now: Time, notice: Notice, out: &mut Vec<Output>) {
         if !self.replaying {
             self.tell_gossip(now, &notice);
+        }
+        if let Notice::Evidence(evidence) = &notice {
+            // What is known, or too much, is not a find. There is nobody to blame.
+            let _known = self.take_evidence(now, None, evidence);
         }
         out.push(Output::Notice(notice));
     }

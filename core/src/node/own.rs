@@ -8,7 +8,8 @@ use crate::{
     node::{Node, Output, Record, sign_step},
     privval::{SignSlot, SignStep},
     types::{
-        BlockId, Height, Lsn, Message, PartSet, Proposal, Round, Signature, Time, Vote, VoteKind,
+        BlockId, Height, Lsn, MAX_EVIDENCE, Message, PartSet, Proposal, Round, Signature, Time,
+        Vote, VoteKind,
     },
 };
 
@@ -104,7 +105,11 @@ impl Node {
         let last_commit = self.consensus.last_commit().and_then(|set| set.commit());
         let chain = self.consensus.chain();
         let proposer = key.public_key().address();
-        let block = chain.next_block(now, proposer, self.pool.reap(), last_commit);
+        let (txs, evidence) = (
+            self.pool.reap(&chain.params),
+            self.evidence.pending(MAX_EVIDENCE),
+        );
+        let block = chain.next_block(now, proposer, txs, evidence, last_commit);
         Some(block.cut())
     }
 

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::{
     app::App,
-    types::{Hash, Tx, sha256},
+    types::{Hash, Params, Tx, sha256},
 };
 
 /// The most waiting transactions.
 const MAX_WAITING: usize = 5_000;
-/// The most bytes of transactions in one proposed block.
-const MAX_REAP_BYTES: usize = 1 << 20;
 
 /// Why a transaction was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,18 +49,19 @@ impl Pool {
         Ok(())
     }
 
-    /// The transactions for the next block; they stay here until they are committed.
+    /// The transactions for the next block, as many as the chain's parameters allow; they stay here
+    /// until they are committed.
     #[must_use]
-    pub fn reap(&self) -> Vec<Tx> {
+    pub fn reap(&self, params: &Params) -> Vec<Tx> {
         let mut bytes = 0;
         let fits = |tx: &&Tx| {
             bytes += tx.len();
-            bytes <= MAX_REAP_BYTES
+            bytes <= params.max_block_bytes as usize
         };
         self.waiting
             .iter()
             .take_while(fits)
-            .take(crate::types::MAX_TXS)
+            .take(params.max_block_txs as usize)
             .cloned()
             .collect()
     }

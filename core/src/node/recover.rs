@@ -13,7 +13,7 @@ use crate::{
     gossip::Gossip,
     ledger::State,
     node::{
-        Config, Decided, Entry, Node, Output, Pool, Record,
+        Config, Decided, Entry, EvidencePool, Node, Output, Pool, Record,
         own::{Unreleased, slot_of_own},
     },
     privval::SignState,
@@ -63,6 +63,7 @@ impl Node {
             app: found.app,
             sign: found.sign,
             pool: Pool::default(),
+            evidence: EvidencePool::default(),
             next_lsn: found.next_lsn,
             unreleased: VecDeque::new(),
             unsigned: BTreeMap::new(),

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use crate::{
     app::App,
-    ledger::{Genesis, Ledger, LedgerError, State, StoredBlock, load, sealed},
+    ledger::{Genesis, GenesisError, Ledger, LedgerError, State, StoredBlock, load, sealed},
     node::{Decided, Entry, Record, Recovered},
     privval::{SignFile, SignFileError, SignState},
     storage::{Storage, StorageError, write_atomic},
-    types::{Height, Lsn, Time, ValidatorError, ValidatorSet},
+    types::{Height, Lsn, Time, ValidatorSet},
     wal::{self, Appender, Options, Snapshot, WalError},
 };
 
@@ -52,7 +52,7 @@ pub enum StartError {
     Sign(#[from] SignFileError),
     /// The genesis is impossible.
     #[error("genesis: {0}")]
-    Genesis(#[from] ValidatorError),
+    Genesis(#[from] GenesisError),
     /// Heights on the disk contradict the order in which they are written.
     #[error("blocks up to {blocks}, application at {app}, state at {state}: restore the directory")]
     Heights {

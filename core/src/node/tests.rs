@@ -1,6 +1,8 @@
 //! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
 //! barrier.
 
+mod evidence;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
@@ -51,6 +53,7 @@ fn genesis(n: u8) -> Genesis {
         chain: ChainId::try_from(b"test".to_vec()).unwrap(),
         time: Time(1),
         validators,
+        params: crate::types::Params::default(),
     }
 }
 

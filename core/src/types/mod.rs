@@ -30,7 +30,7 @@ pub use ids::{
 };
 pub use merkle::{MAX_AUNTS, Proof, merkle_proofs, merkle_root};
 pub use message::{Channel, MAX_FRAME_MESSAGES, MAX_GOSSIPED_TXS, Message, SyncMessage};
-pub use params::{ConfigChange, Params};
+pub use params::{ConfigChange, MAX_DATA_BYTES, MAX_EVIDENCE_AGE, Params, ParamsError};
 pub use part_set::{MAX_PARTS, PART_BYTES, Part, PartError, PartSet, PartSetHeader};
 pub use proposal::Proposal;
 pub use validators::{

@@ -56,6 +56,9 @@ pub(super) enum Command {
     /// Lists, runs or checks scenario files.
     #[command(subcommand)]
     Scenario(Scenario),
+    /// Lists known bugs, or checks that they are still caught.
+    #[command(subcommand)]
+    Bugs(Bugs),
     /// Measures speed and memory against their budgets.
     Bench,
     /// Prints a completion script for a shell.
@@ -70,6 +73,9 @@ pub(super) struct Run {
     /// The seed.
     #[arg(long, value_name = "N", value_parser = values::seed)]
     pub(super) seed: u64,
+    /// Crashes every node at every storage call of a short run without other faults.
+    #[arg(long, conflicts_with = "check")]
+    pub(super) crash_everywhere: bool,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -207,6 +213,35 @@ pub(super) enum Scenario {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Bugs {
+    /// Lists the known bugs.
+    List {
+        #[command(flatten)]
+        directory: BugDirectory,
+    },
+    /// Builds a patched copy of the workspace for each bug, and searches until it is found.
+    Check {
+        /// Which bugs; all if none is named.
+        ids: Vec<String>,
+        #[command(flatten)]
+        directory: BugDirectory,
+        /// Which seeds, A..B, instead of those that the bug's note names.
+        #[arg(long, value_name = "A..B")]
+        seeds: Option<String>,
+        /// Writes the seed and the numbers that were found into the bug's note.
+        #[arg(long)]
+        record: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BugDirectory {
+    /// Where the bugs are.
+    #[arg(long = "dir", value_name = "DIR", default_value = "corpus/bugs")]
+    pub(super) path: PathBuf,
 }
 
 #[derive(Debug, Args)]

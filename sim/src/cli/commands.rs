@@ -12,8 +12,9 @@ use std::{
 
 use super::{Error, INTERRUPTED, args, origin};
 use crate::{
-    explore::{self, Ending, Finished, Stopwatch, SweepEvent},
-    nemesis::{Plan, draw},
+    corpus::{self, CorpusError, KnownBug, Scratch},
+    explore::{self, CrashPoints, Ending, Finished, Stopwatch, SweepEvent},
+    nemesis::{CryptoMode, Overrides, Plan, draw},
     outcome::RunOptions,
     report::{Kept, Origin, Printer, TraceForm},
     scenario::{self, Scenario},
@@ -42,6 +43,60 @@ pub(super) fn run(
     let kept = keep(&origin, &finished, printer)?;
     printer.run_ends(&origin, &finished, kept.as_ref())?;
     Ok(finished.ending().exit())
+}
+
+/// Runs a short run of a seed again and again, with a crash at each of its storage calls.
+pub(super) fn crash_everywhere(
+    seed: u64,
+    options: &args::RunOptions,
+    printer: &mut Printer<'_>,
+) -> Result<u8, Error> {
+    let overrides = Overrides {
+        crypto: Some(options.draw.overrides().crypto.unwrap_or(CryptoMode::Ideal)),
+        ..options.draw.overrides()
+    };
+    let points = match CrashPoints::of(seed, &overrides).map_err(Error::Usage)? {
+        Ok(points) => points,
+        Err(finished) => {
+            let origin = origin::seed(seed, &overrides);
+            let kept = keep(&origin, &finished, printer)?;
+            printer.run_ends(&origin, &finished, kept.as_ref())?;
+            return Ok(finished.ending().exit());
+        }
+    };
+    let plan = explore::Sweep {
+        first: 0,
+        end: Some(points.count()),
+        time: None,
+        jobs: processors(),
+    };
+    let stop = stop_on_interrupt()?;
+    let mut kinds = BTreeSet::new();
+    let summary = explore::sweep(
+        &plan,
+        &stop,
+        |number| points.run(number),
+        |event| match event {
+            SweepEvent::Progress(now) => Ok(printer.sweep_progress(&now)?),
+            SweepEvent::Failed(number, finished) => {
+                let Some(point) = points.point(number) else {
+                    return Ok(());
+                };
+                let origin = origin::crash(seed, point);
+                if kinds.insert(finished.kind()) {
+                    keep(&origin, &finished, printer)?;
+                }
+                Ok::<(), Error>(printer.sweep_failed(&origin, &finished)?)
+            }
+        },
+    )?;
+    let exit = if summary.interrupted {
+        INTERRUPTED
+    } else {
+        summary.ending.exit()
+    };
+    printer.crash_everywhere_ends(seed, points.storage_calls, &summary, exit)?;
+    Ok(exit)
 }
 
 /// Leaves the files of a failure. That they cannot be written is said, and changes no verdict.
@@ -114,13 +169,16 @@ fn sweep_plan(sweep: &args::Sweep) -> Result<explore::Sweep, Error> {
     if no_time || end.is_some_and(|end| end <= first) {
         return Err(Error::Nothing("no seeds to run".to_owned()));
     }
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
     Ok(explore::Sweep {
         first,
         end,
         time: sweep.time,
         jobs: sweep.jobs.map_or_else(processors, usize::from),
     })
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A flag that Ctrl-C sets.
@@ -240,6 +298,61 @@ fn check(files: &[PathBuf], printer: &mut Printer<'_>) -> Result<u8, Error> {
             exit = 7;
         }
         printer.scenario_checked(loaded.as_ref())?;
+    }
+    Ok(exit)
+}
+
+pub(super) fn bugs(command: &args::Bugs, printer: &mut Printer<'_>) -> Result<u8, Error> {
+    match command {
+        args::Bugs::List { directory } => {
+            printer.bugs_listed(&corpus::bugs(&directory.path)?)?;
+            Ok(0)
+        }
+        args::Bugs::Check {
+            ids,
+            directory,
+            seeds,
+            record,
+        } => {
+            let wanted = named(corpus::bugs(&directory.path)?, ids, &directory.path)?;
+            check_bugs(wanted, seeds.as_deref(), *record, printer)
+        }
+    }
+}
+
+/// The bugs with these names; all if none is named.
+fn named(all: Vec<KnownBug>, ids: &[String], directory: &Path) -> Result<Vec<KnownBug>, Error> {
+    if ids.is_empty() {
+        return Ok(all);
+    }
+    if let Some(id) = ids.iter().find(|id| all.iter().all(|bug| bug.id != **id)) {
+        return Err(Error::Corpus(CorpusError::Unknown {
+            id: id.clone(),
+            directory: directory.display().to_string(),
+        }));
+    }
+    Ok(all
+        .into_iter()
+        .filter(|bug| ids.contains(&bug.id))
+        .collect())
+}
+
+fn check_bugs(
+    bugs: Vec<KnownBug>,
+    seeds: Option<&str>,
+    record: bool,
+    printer: &mut Printer<'_>,
+) -> Result<u8, Error> {
+    let scratch = Scratch::new(Path::new("."), Path::new("target/bugs"));
+    let mut exit = 0;
+    for mut bug in bugs {
+        let checked = corpus::check(&bug, &scratch, seeds)?;
+        if let (true, Some(fired)) = (record, &checked.sweep) {
+            bug.record(fired, seeds);
+            bug.save()?;
+        }
+        printer.bug_checked(&bug, &checked)?;
+        exit = exit.max(checked.verdict.exit());
     }
     Ok(exit)
 }

@@ -13,6 +13,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind as UsageKind};
 
 use crate::{
+    corpus::CorpusError,
     report::{Form, Printer},
     scenario::Invalid,
 };
@@ -27,6 +28,9 @@ enum Error {
     /// A file is damaged or invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// Something of the corpus cannot be used.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
     /// There is nothing to run.
     #[error("{0}")]
     Nothing(String),
@@ -41,6 +45,9 @@ impl Error {
             Self::Usage(_) => 2,
             Self::Invalid(_) => 7,
             Self::Nothing(_) => 8,
+            Self::Corpus(CorpusError::Unknown { .. }) => 2,
+            Self::Corpus(CorpusError::Note { .. }) => 7,
+            Self::Corpus(CorpusError::Io { .. } | CorpusError::Build(_)) => 1,
             // Whoever read the result has seen enough.
             Self::Io(error) if error.kind() == ErrorKind::BrokenPipe => 0,
             Self::Io(_) => 1,
@@ -113,10 +120,14 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         return commands::run(seed, &cli.bare, printer);
     };
     match command {
+        Command::Run(run) if run.crash_everywhere => {
+            commands::crash_everywhere(run.seed, &run.options, printer)
+        }
         Command::Run(run) => commands::run(run.seed, &run.options, printer),
         Command::Sweep(sweep) => commands::sweep(&sweep, printer),
         Command::Trace(trace) => commands::trace(&trace, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
+        Command::Bugs(bugs) => commands::bugs(&bugs, printer),
         Command::Bench => commands::bench(printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
+    explore::CrashPoint,
     nemesis::{CryptoMode, Overrides, Plan},
     report::Origin,
     scenario::Scenario,
@@ -16,6 +17,20 @@ pub(super) fn seed(seed: u64, overrides: &Overrides) -> Origin {
         trace: format!("trace {arguments}"),
         again: arguments,
         directory: seed.to_string(),
+    }
+}
+
+/// A crash at one storage call of a seed's short run. Its plan is kept with its failure.
+pub(super) fn crash(seed: u64, point: CrashPoint) -> Origin {
+    let (node, call) = (point.node, point.call);
+    let (side, disk) = (point.side_name(), point.disk_name());
+    let directory = format!("{seed}-crash-n{node}-{side}-{call}-{disk}");
+    let trace = format!("trace --file target/sim/{directory}/schedule.toml");
+    Origin {
+        name: format!("seed {seed}, {point}"),
+        again: trace.clone(),
+        trace,
+        directory,
     }
 }
 

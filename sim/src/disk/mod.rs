@@ -42,10 +42,11 @@ pub enum CrashFates {
 }
 
 /// On which side of a call the machine stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum When {
+pub enum Side {
     /// The call has no effect.
+    #[default]
     Before,
     /// The call has its effect, but nobody learns of it.
     After,
@@ -57,7 +58,7 @@ pub struct StopAt {
     /// The call's number, from 0: the next call has the number [`SimDisk::calls`].
     pub call: u64,
     /// Before or after its effect.
-    pub when: When,
+    pub side: Side,
 }
 
 /// What goes wrong without a crash. The default is nothing.
@@ -276,10 +277,10 @@ impl SimDisk {
             None => run(self),
             Some(stop) => {
                 self.stopped = true;
-                match stop.when {
-                    When::Before => {}
+                match stop.side {
+                    Side::Before => {}
                     // Its answer is lost with the machine.
-                    When::After => drop(run(self)),
+                    Side::After => drop(run(self)),
                 }
                 Err(StorageError::Crashed)
             }

@@ -296,16 +296,16 @@ fn the_machine_can_stop_before_and_after_any_call() {
         disk.sync_dir("")
     };
     for call in 0..4 {
-        for when in [When::Before, When::After] {
+        for side in [Side::Before, Side::After] {
             let mut disk = disk();
-            disk.stop_at(Some(StopAt { call, when }));
+            disk.stop_at(Some(StopAt { call, side }));
             assert_eq!(run(&mut disk), Err(StorageError::Crashed));
             assert_eq!(disk.calls(), call + 1);
             assert!(disk.is_stopped());
             assert_eq!(disk.list(""), Err(StorageError::Crashed));
             assert_eq!(disk.calls(), call + 1);
             disk.crash(&Choices::new(1), NODE, 1, CrashFates::LoseAll);
-            let done = call == 3 && when == When::After;
+            let done = call == 3 && side == Side::After;
             assert_eq!(disk.read_current("log").is_some(), done);
             if !done {
                 assert_eq!(run(&mut disk), Ok(()));

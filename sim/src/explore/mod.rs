@@ -5,12 +5,14 @@
 
 mod bench;
 mod clock;
+mod crash_everywhere;
 mod ending;
 mod markers;
 mod sweep;
 
 pub use bench::{Bench, Row, bench};
 pub use clock::Stopwatch;
+pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;
 pub use markers::Markers;
 pub use sweep::{Failure, SeedRun, Snapshot, Summary, Sweep, SweepEvent, sweep};

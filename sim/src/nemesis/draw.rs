@@ -7,6 +7,7 @@
 
 use crate::{
     choice::{Choices, Draw, Stream},
+    disk::Side,
     nemesis::{
         Behaviour, Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan,
         TimeoutsMs, Unsynced, When,
@@ -34,6 +35,9 @@ pub struct Overrides {
 /// Heights per run unless said otherwise: 15 under faults, 5 in the stable phase.
 const HEIGHTS: u64 = 20;
 const STABLE_HEIGHTS: u64 = 5;
+
+/// A commit makes about so many storage calls, a start up to twice as many.
+const STORAGE_CALLS: u64 = 40;
 
 /// Coordinates in the stream `swarm`. A number is never used again for something else.
 #[derive(Debug, Clone, Copy)]
@@ -257,7 +261,10 @@ fn aim(kind: FaultKind, at: When) -> FaultKind {
                 disk,
                 ..
             },
-            When::Own { node, .. } | When::Append { node, .. },
+            When::Own { node, .. }
+            | When::Append { node, .. }
+            | When::Commit { node, .. }
+            | When::Starting { node, .. },
         ) => FaultKind::Crash {
             node: Some(node),
             restart_after_ms,
@@ -278,7 +285,23 @@ fn draw_when(draw: &mut Draw, plan: &Plan, window: u64, crash: bool) -> When {
         OwnMessage::Precommit,
     ];
     let message = draw.pick(&kinds).copied().unwrap_or(OwnMessage::Precommit);
-    match draw.below(4) {
+    let call = draw.below(STORAGE_CALLS);
+    let side = *draw
+        .pick(&[Side::Before, Side::After])
+        .unwrap_or(&Side::Before);
+    match draw.below(6) {
+        4 if crash => When::Commit {
+            node,
+            commits: height,
+            call,
+            side,
+        },
+        5 if crash => When::Starting {
+            node,
+            starts: u32::try_from(height % 3).unwrap_or(0),
+            call: call * 2,
+            side,
+        },
         0 if crash => When::Append {
             node,
             appends: message,

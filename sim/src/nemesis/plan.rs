@@ -7,6 +7,8 @@
 use engine::{consensus::Timeouts, gossip, types::Span};
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Side;
+
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -174,6 +176,41 @@ pub enum When {
         height: u64,
         /// The round.
         round: u32,
+    },
+    /// At a storage call of a node while it makes a decision durable. Only for crashes.
+    Commit {
+        /// The node.
+        node: u16,
+        /// The decided height.
+        commits: u64,
+        /// The call, counted from 0 since the work began.
+        call: u64,
+        /// Before or after the call's effect.
+        #[serde(default)]
+        side: Side,
+    },
+    /// At a storage call of a node while it starts. Only for crashes.
+    Starting {
+        /// The node.
+        node: u16,
+        /// How often it has come up before.
+        starts: u32,
+        /// The call, counted from 0 since the start began.
+        call: u64,
+        /// Before or after the call's effect.
+        #[serde(default)]
+        side: Side,
+    },
+    /// At a storage call of a node, counted from 0 over its whole life. Only for crashes. Also
+    /// understands what the two variants above write, so it stands behind them.
+    Call {
+        /// The node.
+        node: u16,
+        /// The call.
+        call: u64,
+        /// Before or after the call's effect.
+        #[serde(default)]
+        side: Side,
     },
 }
 

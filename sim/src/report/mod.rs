@@ -2,6 +2,8 @@
 //! text for people or JSON for programs.
 
 mod bench;
+mod bugs;
+mod crash;
 mod failure;
 mod files;
 mod json;

@@ -78,6 +78,7 @@ pub(crate) fn passed() -> Outcome {
         messages_delivered: 17_011,
         rounds: BTreeMap::from([(0, 16), (1, 3), (4, 1)]),
         faults: counts(&[("crash", 1), ("loss", 31), ("partition", 1), ("restart", 1)]),
+        storage_calls: vec![60; 4],
         oracles: counts(&[("agreement", 80), ("vote_once", 1_320)]),
         violations: Vec::new(),
         panic: None,

@@ -86,6 +86,7 @@ fn harness_failure(plan: &Plan, what: &str) -> Outcome {
         messages_delivered: 0,
         rounds: std::collections::BTreeMap::new(),
         faults: std::collections::BTreeMap::new(),
+        storage_calls: Vec::new(),
         oracles: std::collections::BTreeMap::new(),
         violations: Vec::new(),
         panic: Some(what.to_owned()),

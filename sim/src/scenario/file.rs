@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::{Spanned, Table, Value};
 
 use super::{Expect, Invalid, Scenario, invalid::Source};
-use crate::nemesis::{
-    Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan, TimeoutsMs, When,
+use crate::{
+    disk::Side,
+    nemesis::{
+        Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan, TimeoutsMs, When,
+    },
 };
 
 /// The file as it is written.
@@ -73,6 +76,35 @@ struct AtAppend {
     height: u64,
     #[serde(default)]
     round: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtCommit {
+    node: u16,
+    commits: u64,
+    call: u64,
+    #[serde(default)]
+    side: Side,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtStart {
+    node: u16,
+    starts: u32,
+    call: u64,
+    #[serde(default)]
+    side: Side,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtCall {
+    node: u16,
+    call: u64,
+    #[serde(default)]
+    side: Side,
 }
 
 const TIMEOUTS: TimeoutsMs = TimeoutsMs {
@@ -212,8 +244,10 @@ fn fault(table: &Table) -> Result<Fault, Wrong> {
 
 const WAYS: &str = "a fault begins at = { ms = 100 }, \
                     { node = 1, sends = \"prevote\", height = 2 }, \
-                    { node = 1, appends = \"prevote\", height = 2 } \
-                    or { proposal_height = 2 }";
+                    { node = 1, appends = \"prevote\", height = 2 }, \
+                    { proposal_height = 2 } \
+                    or, for crashes, { node = 1, commits = 2, call = 3, side = \"after\" }, \
+                    { node = 1, starts = 1, call = 3 } or { node = 1, call = 30 }";
 
 fn when(at: Option<Value>) -> Result<When, Wrong> {
     let Some(Value::Table(table)) = at else {
@@ -247,6 +281,28 @@ fn when(at: Option<Value>) -> Result<When, Wrong> {
             height: at.height,
             round: at.round,
         });
+    }
+    if table.contains_key("commits") {
+        let at: AtCommit = table.try_into()?;
+        return Ok(When::Commit {
+            node: at.node,
+            commits: at.commits,
+            call: at.call,
+            side: at.side,
+        });
+    }
+    if table.contains_key("starts") {
+        let at: AtStart = table.try_into()?;
+        return Ok(When::Starting {
+            node: at.node,
+            starts: at.starts,
+            call: at.call,
+            side: at.side,
+        });
+    }
+    if table.contains_key("call") {
+        let AtCall { node, call, side } = table.try_into()?;
+        return Ok(When::Call { node, call, side });
     }
     Err(Wrong::Other(WAYS.to_owned()))
 }
@@ -303,6 +359,14 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
         if let Some(node) = named(fault).into_iter().find(|node| !exists(*node)) {
             return wrong(table.span().start, missing(node));
         }
+        let in_storage = matches!(
+            fault.at,
+            When::Commit { .. } | When::Starting { .. } | When::Call { .. }
+        );
+        if in_storage && !matches!(fault.kind, FaultKind::Crash { .. }) {
+            let text = "only a crash can begin at a storage call";
+            return wrong(table.span().start, text.to_owned());
+        }
     }
     check_power(source, file, plan)
 }
@@ -330,7 +394,11 @@ fn named(fault: &Fault) -> Vec<u16> {
         FaultKind::Crash { node, .. } => node.iter().copied().collect(),
     };
     match fault.at {
-        When::Own { node, .. } | When::Append { node, .. } => nodes.push(node),
+        When::Own { node, .. }
+        | When::Append { node, .. }
+        | When::Commit { node, .. }
+        | When::Starting { node, .. }
+        | When::Call { node, .. } => nodes.push(node),
         When::Time { .. } | When::Proposed { .. } => {}
     }
     nodes

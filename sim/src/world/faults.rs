@@ -8,8 +8,7 @@ use engine::{
 
 use crate::{
     choice::Stream,
-    disk::CrashFates,
-    nemesis::{Fault, FaultKind, OwnMessage, Unsynced, When},
+    nemesis::{Fault, FaultKind, OwnMessage, When},
     network::{Cut, CutId},
     oracle::Liveness,
     trace::What,
@@ -25,7 +24,12 @@ pub(super) fn waits(fault: &Fault) -> bool {
 pub(super) fn begins_at(fault: &Fault) -> Option<u64> {
     match fault.at {
         When::Time { ms } => (!fault.off).then_some(ms),
-        When::Own { .. } | When::Proposed { .. } | When::Append { .. } => None,
+        When::Own { .. }
+        | When::Proposed { .. }
+        | When::Append { .. }
+        | When::Commit { .. }
+        | When::Starting { .. }
+        | When::Call { .. } => None,
     }
 }
 
@@ -79,7 +83,11 @@ impl World {
                     proposal_height,
                     proposal_round,
                 } => (OwnMessage::Proposal, proposal_height, proposal_round) == point,
-                When::Time { .. } | When::Append { .. } => false,
+                When::Time { .. }
+                | When::Append { .. }
+                | When::Commit { .. }
+                | When::Starting { .. }
+                | When::Call { .. } => false,
             });
         }
     }
@@ -100,7 +108,12 @@ impl World {
                     height,
                     round,
                 } => who == node.0 && (appends, height, round) == point,
-                When::Time { .. } | When::Own { .. } | When::Proposed { .. } => false,
+                When::Time { .. }
+                | When::Own { .. }
+                | When::Proposed { .. }
+                | When::Commit { .. }
+                | When::Starting { .. }
+                | When::Call { .. } => false,
             });
         }
     }
@@ -197,24 +210,6 @@ impl World {
         }
     }
 
-    /// A node loses its power, its memory, and of its disk what was not synced.
-    fn crash(&mut self, node: PeerId, disk: Unsynced) {
-        let choices = self.choices.clone();
-        let host = self.host(node);
-        if !host.up {
-            return;
-        }
-        host.stop();
-        let fates = match disk {
-            Unsynced::Torn => CrashFates::Draw,
-            Unsynced::Lost => CrashFates::LoseAll,
-            Unsynced::Kept => CrashFates::KeepAll,
-        };
-        host.disk
-            .crash(&choices, node, u64::from(host.starts), fates);
-        self.emit(Some(node), What::Crashed);
-    }
-
     /// The faults are over: the core hears each other without loss and every node of it is up;
     /// nodes outside it keep whatever is broken about them.
     pub(super) fn heal(&mut self) {
@@ -225,6 +220,9 @@ impl World {
         let core = self.draw_core();
         self.emit(None, What::Healed { core: core.clone() });
         self.network.heal_all();
+        self.disarm_disks();
+        let calls = self.hosts.iter().map(|host| host.disk.calls());
+        self.storage_calls = calls.collect();
         self.cuts.clear();
         self.network
             .set_default_model(link_model(&self.plan, false));

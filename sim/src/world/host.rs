@@ -4,7 +4,7 @@ use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
     privval::{self, SignSlot},
-    types::{Height, Lsn, PeerId, PublicKey, Time},
+    types::{Height, Lsn, PeerId, PublicKey, Span, Time},
     wal,
 };
 
@@ -14,7 +14,7 @@ use crate::{
     disk::SimDisk,
     nemesis::Plan,
     trace::What,
-    world::{Cast, DIR, EngineValidator, Pending, Validator, World, genesis, sync_time},
+    world::{Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, genesis},
 };
 
 /// Small segments, so that logs are cut often and old segments are removed in every run.
@@ -32,6 +32,10 @@ pub(super) struct Host {
     pub(super) halted: bool,
     /// How many times it has started.
     pub(super) starts: u32,
+    /// How many times it has crashed.
+    pub(super) crashes: u64,
+    /// The fault for which its disk will stop.
+    pub(super) stops_for: Option<usize>,
     /// The last height it announced, or started after.
     pub(super) height: Height,
     /// Which start of each peer it is connected to.
@@ -75,6 +79,8 @@ impl Host {
             up: false,
             halted: false,
             starts: 0,
+            crashes: 0,
+            stops_for: None,
             height: Height::ZERO,
             known: vec![0; plan.powers.len()],
             disk_free: Time(0),
@@ -141,6 +147,13 @@ fn place(timer: Timer) -> usize {
     }
 }
 
+/// A drawn time between the plan's bounds for one disk operation.
+fn sync_time(plan: &Plan, choices: &Choices, node: PeerId, number: u64) -> Span {
+    let draw = choices.draw(Stream::DiskLatency, [u64::from(node.0), number, 0, 0]);
+    let mut draw = draw;
+    Span::micros(draw.between(plan.sync_us.min..=plan.sync_us.max.max(plan.sync_us.min)))
+}
+
 impl World {
     /// A node starts from its disk.
     pub(super) fn start(&mut self, node: PeerId) {
@@ -149,16 +162,23 @@ impl World {
         if host.up || host.halted {
             return;
         }
+        self.arm_disk(node, Job::Start);
         let mut outputs = Vec::new();
+        let host = self.host(node);
+        host.up = true;
         let local = host.clock.local(now);
         let started = host.validator.start(&mut host.disk, local, &mut outputs);
+        if self.has_stopped(node) {
+            return;
+        }
+        let host = self.host(node);
         match started {
             Err(reason) => {
+                host.up = false;
                 host.halted = true;
                 self.emit(Some(node), What::StartRefused { reason });
             }
             Ok(height) => {
-                host.up = true;
                 host.starts += 1;
                 host.height = host.height.max(height);
                 host.last_lsn = None;
@@ -190,20 +210,42 @@ impl World {
 
     /// Writes that need no answer are made at once; they are durable only after a sync.
     pub(super) fn write(&mut self, node: PeerId, output: Output) {
+        self.arm_disk(node, Job::Other);
         let host = self.host(node);
-        if let Err(error) = host.validator.carry_out(&mut host.disk, &output) {
-            self.disk_failed(node, error);
+        let written = host.validator.carry_out(&mut host.disk, &output);
+        let stopped = host.disk.is_stopped();
+        let appended = match output {
+            // A record whose writing was cut short may be on the disk after all.
+            Output::Append { lsn, entry } if stopped || written.is_ok() => {
+                self.host(node).last_lsn = Some(lsn);
+                let entry: std::sync::Arc<_> = std::sync::Arc::from(entry);
+                let appended = What::Appended {
+                    lsn,
+                    entry: std::sync::Arc::clone(&entry),
+                };
+                self.emit(Some(node), appended);
+                Some(entry)
+            }
+            Output::Append { .. }
+            | Output::Send { .. }
+            | Output::Arm { .. }
+            | Output::SaveSignState(_)
+            | Output::Sync(_)
+            | Output::Commit { .. }
+            | Output::Load { .. }
+            | Output::Decided { .. }
+            | Output::Rejected { .. }
+            | Output::Refused(_)
+            | Output::Halted { .. }
+            | Output::Notice(_) => None,
+        };
+        if self.has_stopped(node) {
             return;
         }
-        if let Output::Append { lsn, entry } = output {
-            self.host(node).last_lsn = Some(lsn);
-            let entry: std::sync::Arc<_> = std::sync::Arc::from(entry);
-            let appended = What::Appended {
-                lsn,
-                entry: std::sync::Arc::clone(&entry),
-            };
-            self.emit(Some(node), appended);
-            self.trigger_append(node, &entry);
+        match (written, appended) {
+            (Err(error), _) => self.disk_failed(node, error),
+            (Ok(_), Some(entry)) => self.trigger_append(node, &entry),
+            (Ok(_), None) => {}
         }
     }
 
@@ -232,7 +274,27 @@ impl World {
         if !host.up || host.starts != incarnation {
             return;
         }
-        let answer = match host.validator.carry_out(&mut host.disk, output) {
+        let job = match output {
+            Output::Commit { state, .. } => Job::Commit(state.height),
+            Output::Send { .. }
+            | Output::Arm { .. }
+            | Output::Append { .. }
+            | Output::SaveSignState(_)
+            | Output::Sync(_)
+            | Output::Load { .. }
+            | Output::Decided { .. }
+            | Output::Rejected { .. }
+            | Output::Refused(_)
+            | Output::Halted { .. }
+            | Output::Notice(_) => Job::Other,
+        };
+        self.arm_disk(node, job);
+        let host = self.host(node);
+        let carried_out = host.validator.carry_out(&mut host.disk, output);
+        if self.has_stopped(node) {
+            return;
+        }
+        let answer = match carried_out {
             Ok(answer) => answer,
             Err(error) => return self.disk_failed(node, error),
         };

@@ -6,6 +6,7 @@
 //! stay broken. After every event the judges look; the run stops at the first violation.
 
 mod bound;
+mod crash;
 mod faults;
 mod host;
 mod keys;
@@ -26,7 +27,7 @@ pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filter,
-    choice::{Choices, Ratio, Stream},
+    choice::{Choices, Ratio},
     clock::START,
     nemesis::{FaultKind, Plan},
     network::{CutId, Latency, LinkModel, Network},
@@ -112,6 +113,7 @@ pub struct World {
     /// Which cuts of the fault phase are still in force.
     cuts: BTreeMap<usize, CutId>,
     violation: Option<Box<Violation>>,
+    storage_calls: Vec<u64>,
     outputs: Vec<Output>,
 }
 
@@ -162,6 +164,7 @@ impl World {
             waiting,
             cuts: BTreeMap::new(),
             violation: None,
+            storage_calls: Vec::new(),
             outputs: Vec::new(),
             plan,
         };
@@ -255,6 +258,7 @@ impl World {
             messages_delivered: self.delivered,
             rounds: self.rounds,
             faults: self.counts,
+            storage_calls: self.storage_calls,
             oracles,
             violations: violation.into_iter().collect(),
             panic,
@@ -478,6 +482,7 @@ fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
         chain: chain(),
         time: START,
         validators,
+        params: engine::types::Params::default(),
     }
 }
 
@@ -508,11 +513,4 @@ fn fault_name(kind: &FaultKind) -> &'static str {
         FaultKind::OneWay { .. } => "one_way",
         FaultKind::Crash { .. } => "crash",
     }
-}
-
-/// A drawn time between the plan's bounds for one disk operation.
-fn sync_time(plan: &Plan, choices: &Choices, node: PeerId, number: u64) -> Span {
-    let draw = choices.draw(Stream::DiskLatency, [u64::from(node.0), number, 0, 0]);
-    let mut draw = draw;
-    Span::micros(draw.between(plan.sync_us.min..=plan.sync_us.max.max(plan.sync_us.min)))
 }

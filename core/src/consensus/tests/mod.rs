@@ -26,7 +26,7 @@ use crate::{
     app::{App, Call, Item},
     crypto::{Ed25519, Ed25519Key, Sign},
     ledger::Genesis,
-    types::{ChainId, Hash, Part, PeerId, Signature, Tx, ValidatorUpdate, Vote},
+    types::{ChainId, Hash, Params, Part, PeerId, Signature, Tx, ValidatorUpdate, Vote},
 };
 
 use VoteKind::{Precommit, Prevote};
@@ -68,6 +68,7 @@ pub(super) fn chain_of(keys: &[Ed25519Key], powers: &[u64]) -> State {
         chain: ChainId::try_from(b"consensus-test".to_vec()).unwrap(),
         time: Time(1),
         validators: validators.collect(),
+        params: Params::default(),
     };
     State::genesis(&genesis).unwrap()
 }
@@ -239,7 +240,8 @@ impl Machine {
     fn block_of(&self, txs: Vec<Tx>) -> Block {
         let proposer = self.keys[0].public_key().address();
         let chain = self.machine.chain();
-        chain.next_block(Time(500), proposer, txs, self.last_commit.clone())
+        let last_commit = self.last_commit.clone();
+        chain.next_block(Time(500), proposer, txs, Vec::new(), last_commit)
     }
 
     /// A vote of validator `index` at the current height.
