@@ -10,7 +10,7 @@ use engine::{
     ledger::Genesis,
     node::{Config, Input, Node, Output, Record, Store, StoreConfig, Timer},
     storage::MemoryStorage,
-    types::{ChainId, Message, Time, Tx, ValidatorUpdate, VoteKind},
+    types::{ChainId, Message, Params, Time, Tx, ValidatorUpdate, VoteKind},
 };
 
 /// What a consensus log tells, in the words of Tendermint v0.10's.
@@ -78,6 +78,7 @@ impl Host {
                 key: key.public_key(),
                 power: 10,
             }],
+            params: Params::default(),
         };
         let keys = Keys {
             verify: Arc::new(Ed25519),
