@@ -120,19 +120,23 @@ fn cheap_commit(signatures: usize) -> Commit {
     }
 }
 
-/// A message of every kind, as large in memory for its bytes as it can be.
-fn every_kind() -> Vec<Message> {
-    let (height, round, kind) = (Height(1), Round(0), VoteKind::Prevote);
-    let have = BitArray::new(MAX_BITS);
-    let evidence = DuplicateVote::new(vote(None), vote(Some(id(1)))).expect("contradicting votes");
-    let part = Part {
+/// A part with the most bytes and the deepest proof.
+fn large_part() -> Part {
+    Part {
         bytes: bounded_bytes(vec![1; PART_BYTES]),
         proof: Proof {
             total: MAX_PARTS,
             index: 0,
             aunts: bounded(vec![Hash::default(); 32]),
         },
-    };
+    }
+}
+
+/// A message of every kind, as large in memory for its bytes as it can be.
+fn every_kind() -> Vec<Message> {
+    let (height, round, kind) = (Height(1), Round(0), VoteKind::Prevote);
+    let have = BitArray::new(MAX_BITS);
+    let evidence = DuplicateVote::new(vote(None), vote(Some(id(1)))).expect("contradicting votes");
     vec![
         Message::NewRoundStep {
             height,
@@ -166,7 +170,7 @@ fn every_kind() -> Vec<Message> {
         Message::BlockPart {
             height,
             round,
-            part: Arc::new(part),
+            part: Arc::new(large_part()),
         },
         Message::Vote(vote(None)),
         Message::HasVote {

@@ -177,7 +177,7 @@ proptest! {
         }
     }
 
-    /// However the set changes: nobody is forgotten, and priorities stay where they cannot overflow.
+    /// However the set changes: nobody is forgotten, and priorities stay far from overflowing.
     #[test]
     fn nobody_starves_while_the_set_changes(
         powers in vec(1u64..1_000, 1..8),

@@ -1,6 +1,7 @@
 //! The situations of Malachite's tests of its driver (`core-driver/tests/it`), of its full
 //! proposals (`core-consensus/tests/full_proposal.rs`) and of its specification's heights
-//! (`heightLogic`), and those of Tendermint v0.10's whole rounds, as far as no test beside has them.
+//! (`heightLogic`), and those of Tendermint v0.10's whole rounds, as far as no test beside has
+//! them.
 //!
 //! `docs/PORTED_TESTS.md` says where each of the others is.
 
