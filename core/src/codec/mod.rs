@@ -24,6 +24,9 @@ pub const WIRE_VERSION: u8 = 1;
 pub const MAX_FRAME_BYTES: usize = 1_048_576;
 /// The largest frame on the block sync channel: a block, a commit and what surrounds them.
 pub const MAX_SYNC_FRAME_BYTES: usize = MAX_BLOCK_BYTES + MAX_FRAME_BYTES;
+/// The most messages in a frame of the block sync channel. Fewer than elsewhere: a block can be
+/// sixty times as large in memory as in a frame, where an absent signature is one byte.
+pub const MAX_SYNC_FRAME_MESSAGES: usize = 16;
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +84,8 @@ impl Frame {
     /// Encodes messages for one channel.
     ///
     /// # Panics
-    /// If there are none or more than [`MAX_FRAME_MESSAGES`], or one belongs on another channel.
+    /// If there are none or more than [`MAX_FRAME_MESSAGES`] (on the block sync channel
+    /// [`MAX_SYNC_FRAME_MESSAGES`]), or one belongs on another channel.
     #[must_use]
     #[expect(clippy::expect_used, reason = "documented panic: our own messages")]
     pub fn encode(channel: Channel, messages: Vec<Message>) -> Self {
@@ -89,6 +93,10 @@ impl Frame {
         assert!(
             messages.iter().all(|m| m.channel() == channel),
             "a message on a wrong channel"
+        );
+        assert!(
+            channel != Channel::BlockSync || messages.len() <= MAX_SYNC_FRAME_MESSAGES,
+            "too many messages of block sync"
         );
         let messages = Bounded::try_from(messages).expect("a frame holds a bounded list");
         let mut bytes = vec![WIRE_VERSION];
@@ -160,6 +168,12 @@ pub fn decode(bytes: &[u8]) -> Result<Contents, DecodeError> {
     let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
     if version != WIRE_VERSION {
         return Err(DecodeError::Version(version));
+    }
+    let count = body.get(1..5).and_then(|len| len.try_into().ok());
+    let count = count.map_or(0, u32::from_le_bytes) as usize;
+    if sync && count > MAX_SYNC_FRAME_MESSAGES {
+        let what = format!("{count} messages, at most {MAX_SYNC_FRAME_MESSAGES} are allowed");
+        return Err(DecodeError::Malformed(what));
     }
     let contents: Contents =
         borsh::from_slice(body).map_err(|e| DecodeError::Malformed(e.to_string()))?;

@@ -12,6 +12,7 @@ mod cometbft_rounds;
 mod deciding;
 pub(super) mod itf;
 mod locking;
+mod malachite;
 mod proposing;
 mod quint;
 mod random;

@@ -7,8 +7,8 @@ use crate::{
     app::{App, Call, Item, MAX_ENTRIES},
     ledger::{Genesis, State},
     types::{
-        ChainId, ConfigChange, Height, MAX_GOSSIPED_TXS, Message, PublicKey, Span, Time,
-        ValidatorUpdate,
+        ChainId, ConfigChange, Height, MAX_GOSSIPED_TXS, MAX_TX_BYTES, Message, PublicKey, Span,
+        Time, ValidatorUpdate,
     },
 };
 
@@ -191,7 +191,7 @@ fn parameters_with_which_nothing_fits_into_a_block_are_refused() {
         );
     }
     assert_eq!(add(1, least), Ok(()));
-    assert_eq!(add(MAX_TX_BYTES, MAX_TXS, least), Ok(()));
+    assert_eq!(add(MAX_TXS, least), Ok(()));
 }
 
 #[test]

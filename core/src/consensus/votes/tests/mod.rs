@@ -1,6 +1,7 @@
 //! Tests of vote counting, and the validators they share.
 
 mod height;
+mod malachite;
 mod model;
 mod set;
 mod trace;
