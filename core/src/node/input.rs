@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     app::App,
     codec::{DecodeError, Frame},
-    consensus::{Decision, Notice, Refusal},
+    consensus::{Decision, Notice, Refusal, VoteError},
     gossip::PeerError,
     ledger::State,
     node::{Decided, Entry, pool::PoolError},
@@ -139,4 +139,30 @@ pub enum Rejection {
     /// The consensus machine refused it.
     #[error(transparent)]
     Consensus(Refusal),
+}
+
+impl Rejection {
+    /// Whether this proves that the peer itself broke the protocol, on links that lose, repeat,
+    /// delay and reorder frames but do not forge them. A host may cut such a peer off. What a
+    /// correct peer may pass on (both halves of an equivocation, parts of a block that nobody here
+    /// waits for, votes of too many rounds) is refused without blame.
+    #[must_use]
+    pub fn blames_peer(&self) -> bool {
+        match self {
+            Self::Decode(_) | Self::Peer(_) => true,
+            Self::Consensus(refusal) => match refusal {
+                Refusal::ProposalSignature => true,
+                Refusal::ProposalConflict | Refusal::Part(_) => false,
+                Refusal::Vote(error) => match error {
+                    VoteError::UnknownIndex { .. }
+                    | VoteError::WrongAddress(_)
+                    | VoteError::InvalidSignature(_)
+                    | VoteError::ConflictingClaim { .. } => true,
+                    VoteError::WrongSlot
+                    | VoteError::OtherSignature(_)
+                    | VoteError::TooManyRounds { .. } => false,
+                },
+            },
+        }
+    }
 }

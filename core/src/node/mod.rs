@@ -109,6 +109,7 @@ impl Node {
             Input::Connected(peer) => self.on_connected(now, peer, out),
             Input::Disconnected(peer) => {
                 self.gossip.remove_peer(peer);
+                self.consensus.set_connected(peer, false);
                 self.stash.remove(&peer);
             }
             Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
@@ -144,6 +145,7 @@ impl Node {
     }
 
     fn on_connected(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) {
+        self.consensus.set_connected(peer, true);
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
@@ -287,7 +289,7 @@ impl Node {
             Message::VoteSetMaj23 {
                 round, kind, block, ..
             } => match from {
-                Some(peer) => Ok(consensus.on_majority_claim(*round, *kind, peer, *block)),
+                Some(peer) => consensus.on_majority_claim(*round, *kind, peer, *block),
                 None => Ok(false),
             },
             Message::NewRoundStep { .. }

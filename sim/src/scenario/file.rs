@@ -91,6 +91,7 @@ const LINK: Link = Link {
     },
     loss_ppm: 0,
     duplicate_ppm: 0,
+    bytes_per_second: None,
 };
 
 const SYNC_US: MinMax = MinMax {
@@ -290,6 +291,12 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
         if range.min > range.max {
             return wrong(0, format!("{name}: min is above max"));
         }
+    }
+    if plan.link.bytes_per_second == Some(0) {
+        return wrong(
+            0,
+            "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
+        );
     }
     let exists = |node: u16| usize::from(node) < nodes;
     let missing = |node: u16| format!("there is no node {node}: {nodes} nodes count from 0");

@@ -13,7 +13,7 @@ use crate::{
     network::{Cut, CutId},
     oracle::Liveness,
     trace::What,
-    world::{Pending, Phase, World, bound, chain, fault_name, link_model},
+    world::{Pending, Phase, World, bound, chain, fault_name, links::link_model},
 };
 
 /// Whether a fault waits for a point of the protocol.
@@ -213,6 +213,7 @@ impl World {
         host.disk
             .crash(&choices, node, u64::from(host.starts), fates);
         self.emit(Some(node), What::Crashed);
+        self.stop_links(node);
     }
 
     /// The faults are over: the core hears each other without loss and every node of it is up;
@@ -228,6 +229,7 @@ impl World {
         self.cuts.clear();
         self.network
             .set_default_model(link_model(&self.plan, false));
+        self.lift_bandwidth();
         for node in self.nodes() {
             let outside = !core.contains(&node) && self.is_correct(node);
             if outside {
