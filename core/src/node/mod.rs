@@ -198,6 +198,9 @@ impl Node {
             | Message::BlockSync(_) => return,
         };
         if height == self.consensus.at().height.next() {
+            if self.gossip.peer(from).is_none() {
+                return; // a late frame of a peer that is gone
+            }
             let waiting = self.stash.entry(from).or_default();
             if waiting.len() < STASH && !waiting.contains(message) {
                 waiting.push_back(message.clone());

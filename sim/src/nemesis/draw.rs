@@ -136,13 +136,13 @@ fn draw_link(choices: &Choices, no_faults: bool) -> Link {
     }
 }
 
-/// In every fourth run links are narrow: a kilobyte takes from a 64th to the whole of the longest
-/// latency.
+/// In every fourth run links are narrow: a kilobyte takes from a 32nd of the longest latency to
+/// eight times as long as it.
 fn draw_bandwidth(choices: &Choices, latency_us: u64, no_faults: bool) -> Option<u64> {
     let mut draw = swarm(choices, Option_::Bandwidth);
     let on = draw.below(4) == 0 && !no_faults;
-    let times = 1_u64 << draw.between(0..=6);
-    on.then(|| times * 1_000 * 1_000_000 / latency_us.max(1))
+    let times = 1_u64 << draw.between(0..=8);
+    on.then(|| times * 125 * 1_000_000 / latency_us.max(1))
 }
 
 fn draw_timeouts(choices: &Choices, link: Link) -> TimeoutsMs {
