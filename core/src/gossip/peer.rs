@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     gossip::{PeerRoundState, View},
-    types::{BitArray, Height, Hrs, Message, PartSetHeader, Round, Span, Time, VoteKind},
+    types::{BitArray, BlockId, Height, Hrs, Message, PartSetHeader, Round, Span, Time, VoteKind},
 };
 
 /// Why a peer's message cannot come from a node that follows the protocol
@@ -38,27 +38,31 @@ pub enum PeerError {
     },
 }
 
+/// Where a message says that its sender stands.
+fn place(message: &Message) -> Option<Hrs> {
+    if let Message::NewRoundStep {
+        height,
+        round,
+        step,
+        ..
+    } = message
+    {
+        return Some(Hrs {
+            height: *height,
+            round: *round,
+            step: *step,
+        });
+    }
+    None
+}
+
 /// Whether the peer's place only goes forward within one frame.
 ///
 /// # Errors
 /// [`PeerError::HeightRegression`] at the first step back.
 pub(super) fn goes_forward(messages: &[Message]) -> Result<(), PeerError> {
     let mut last: Option<Hrs> = None;
-    for message in messages {
-        let Message::NewRoundStep {
-            height,
-            round,
-            step,
-            ..
-        } = message
-        else {
-            continue;
-        };
-        let to = Hrs {
-            height: *height,
-            round: *round,
-            step: *step,
-        };
+    for to in messages.iter().filter_map(place) {
         if let Some(from) = last.filter(|from| to < *from) {
             return Err(PeerError::HeightRegression { from, to });
         }
@@ -105,19 +109,13 @@ impl PeerState {
         let state = &mut self.round_state;
         match message {
             Message::NewRoundStep {
-                height,
-                round,
-                step,
-                seconds_since_start,
-                last_commit_round,
+                seconds_since_start: seconds,
+                last_commit_round: last,
+                ..
             } => {
-                let to = Hrs {
-                    height: *height,
-                    round: *round,
-                    step: *step,
-                };
-                let seconds = *seconds_since_start;
-                return state.apply_new_round_step(now, to, seconds, *last_commit_round);
+                if let Some(to) = place(message) {
+                    return state.apply_new_round_step(now, to, *seconds, *last);
+                }
             }
             Message::NewValidBlock {
                 height,
@@ -167,15 +165,7 @@ impl PeerState {
                 block,
                 have,
             } => {
-                let slot = (*height, *round, *kind);
-                let ours = view.have_for(slot.0, slot.1, slot.2, *block);
-                // An answer to our claim tells what has not arrived. Unasked it would make us
-                // repeat everything as often as a peer likes.
-                let asked = self.sent.claims.get_mut(&slot);
-                if asked.is_some_and(|answered| !std::mem::replace(answered, true)) {
-                    self.sent.votes.remove(&slot);
-                }
-                return state.apply_vote_set_bits(slot, have, ours, view.validators(*height));
+                return self.answered((*height, *round, *kind), *block, have, view);
             }
             Message::VoteSetMaj23 { .. }
             | Message::Txs(_)
@@ -183,6 +173,25 @@ impl PeerState {
             | Message::BlockSync(_) => {}
         }
         Ok(())
+    }
+
+    /// The peer says which votes for a block it has.
+    fn answered(
+        &mut self,
+        slot: (Height, Round, VoteKind),
+        block: Option<BlockId>,
+        have: &BitArray,
+        view: &impl View,
+    ) -> Result<(), PeerError> {
+        // An answer to our claim tells what has not arrived. Unasked it would make us repeat
+        // everything as often as a peer likes.
+        let asked = self.sent.claims.get_mut(&slot);
+        if asked.is_some_and(|answered| !std::mem::replace(answered, true)) {
+            self.sent.votes.remove(&slot);
+        }
+        let ours = view.have_for(slot.0, slot.1, slot.2, block);
+        let size = view.validators(slot.0);
+        self.round_state.apply_vote_set_bits(slot, have, ours, size)
     }
 
     /// Notes that a message was handed to the link to this peer.

@@ -139,7 +139,7 @@ fn other_round(draw: &mut Draw, round: Round) -> Round {
         0 => Round(round.0.saturating_add(near)),
         1 => Round(round.0.saturating_sub(near)),
         2 => Round(999 + near),
-        3 => Round(u32::MAX - draw.below(2) as u32),
+        3 => Round(u32::MAX - near),
         _ => round,
     }
 }
