@@ -1,7 +1,7 @@
 //! The network: what happens to a packet on its way over a directed link.
 //!
-//! The network holds no packets ([`Uplinks`] does, where bandwidth is limited). It is asked for the [`Fate`] of each one when it is sent; the
-//! world puts the arrival into its queue. So cutting a link does not touch what is under way, and
+//! The network holds no packets ([`Uplinks`] does, where bandwidth is limited). It is asked for the
+//! [`Fate`] of each one when it leaves; the world puts the arrival into its queue. So cutting a link does not touch what is under way, and
 //! what is sent while a link is cut is gone. Links are not first-in-first-out: packets whose
 //! latencies differ overtake each other.
 //!

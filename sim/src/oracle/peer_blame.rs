@@ -4,8 +4,8 @@
 //! byzantine. Messages that are refused without such a claim are not judged.
 //!
 //! Source: accuracy of failure detectors ("no correct process is suspected by a correct one");
-//! Tendermint stops a peer for an error, so a wrong verdict takes a correct node's links away. Loss,
-//! repetition, delay and reordering are the network's doing and no proof. Only judged while
+//! Tendermint stops a peer for an error, so a wrong verdict takes a correct node's links away.
+//! Loss, repetition, delay and reordering are the network's doing and no proof. Only judged while
 //! byzantine power is below one third: above it, two majorities may both be honest claims.
 //!
 //! Cost: one comparison per refused message.

@@ -302,8 +302,8 @@ impl VoteSet {
         }
     }
 
-    /// Notes that `peer` claims to have seen more than 2/3 for `block`; returns whether the claim is
-    /// new. One claim per peer, also if it connects again: what was counted because of a claim
+    /// Notes that `peer` claims to have seen more than 2/3 for `block`; returns whether the claim
+    /// is new. One claim per peer, also if it connects again: what was counted because of a claim
     /// stays counted.
     ///
     /// # Errors

@@ -330,7 +330,11 @@ fn a_height_is_shown_in_one_line_and_in_full() {
         assert_eq!(add(&mut votes, &vote, None), Ok(Added::New));
     }
     assert_eq!(visit(&voters, &mut votes, 1, [10, 11]), 2);
-    insta::assert_snapshot!(votes, @"votes 1/0; 0: xxx_ 3/4 for 01010101, ____ 0/4; 1: ____ 0/4, ____ 0/4; 10: x___ 1/4, ____ 0/4; 11: x___ 1/4, ____ 0/4; n1 opened 10, 11, left");
+    assert_eq!(
+        votes.to_string(),
+        "votes 1/0; 0: xxx_ 3/4 for 01010101, ____ 0/4; 1: ____ 0/4, ____ 0/4; \
+         10: x___ 1/4, ____ 0/4; 11: x___ 1/4, ____ 0/4; n1 opened 10, 11, left"
+    );
     insta::assert_snapshot!(format!("{votes:#}"), @r"
     votes 1/0
       round 0, power 3 voted
