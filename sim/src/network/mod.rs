@@ -1,9 +1,9 @@
 //! The network: what happens to a packet on its way over a directed link.
 //!
 //! The network holds no packets ([`Uplinks`] does, where bandwidth is limited). It is asked for the
-//! [`Fate`] of each one when it leaves; the world puts the arrival into its queue. So cutting a link does not touch what is under way, and
-//! what is sent while a link is cut is gone. Links are not first-in-first-out: packets whose
-//! latencies differ overtake each other.
+//! [`Fate`] of each one when it leaves; the world puts the arrival into its queue. So cutting a
+//! link does not touch what is under way, and what is sent while a link is cut is gone. Links are
+//! not first-in-first-out: packets whose latencies differ overtake each other.
 //!
 //! All chance comes from `choice`, by the packet's name: who to whom, about which height and round,
 //! of which kind, and how many such packets there were before.
