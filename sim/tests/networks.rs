@@ -279,6 +279,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                             latency_us,
                             loss_ppm,
                             duplicate_ppm,
+                            bytes_per_second: None,
                         },
                         sync_us: MinMax {
                             min: 50,

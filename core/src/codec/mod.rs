@@ -14,16 +14,13 @@ use std::{
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+pub use crate::types::{MAX_FRAME_BYTES, MAX_SYNC_FRAME_BYTES};
 pub use validate::{Invalid, validate};
 
-use crate::types::{Bounded, Channel, MAX_BLOCK_BYTES, MAX_FRAME_MESSAGES, Message};
+use crate::types::{Bounded, Channel, MAX_FRAME_MESSAGES, Message};
 
 /// The only version of the wire format.
 pub const WIRE_VERSION: u8 = 1;
-/// The largest frame (`maxConsensusMessageSize` of Tendermint), except on the block sync channel.
-pub const MAX_FRAME_BYTES: usize = 1_048_576;
-/// The largest frame on the block sync channel: a block, a commit and what surrounds them.
-pub const MAX_SYNC_FRAME_BYTES: usize = MAX_BLOCK_BYTES + MAX_FRAME_BYTES;
 /// The most messages in a frame of the block sync channel. Fewer than elsewhere: a block can be
 /// sixty times as large in memory as in a frame, where an absent signature is one byte.
 pub const MAX_SYNC_FRAME_MESSAGES: usize = 16;
@@ -155,12 +152,9 @@ impl fmt::Debug for Frame {
 /// # Errors
 /// Why the bytes are not a frame.
 pub fn decode(bytes: &[u8]) -> Result<Contents, DecodeError> {
-    let sync = bytes.get(1) == Some(&(Channel::BlockSync as u8));
-    let limit = if sync {
-        MAX_SYNC_FRAME_BYTES
-    } else {
-        MAX_FRAME_BYTES
-    };
+    // The channel's own limit holds before anything is read; bytes of no channel get no more.
+    let channel = bytes.get(1).copied().and_then(Channel::of_byte);
+    let limit = channel.map_or(MAX_FRAME_BYTES, |c| c.descriptor().max_frame_bytes);
     if bytes.len() > limit {
         let got = bytes.len();
         return Err(DecodeError::TooLong { got, limit });
@@ -171,7 +165,7 @@ pub fn decode(bytes: &[u8]) -> Result<Contents, DecodeError> {
     }
     let count = body.get(1..5).and_then(|len| len.try_into().ok());
     let count = count.map_or(0, u32::from_le_bytes) as usize;
-    if sync && count > MAX_SYNC_FRAME_MESSAGES {
+    if channel == Some(Channel::BlockSync) && count > MAX_SYNC_FRAME_MESSAGES {
         let what = format!("{count} messages, at most {MAX_SYNC_FRAME_MESSAGES} are allowed");
         return Err(DecodeError::Malformed(what));
     }

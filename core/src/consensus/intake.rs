@@ -144,15 +144,18 @@ impl Consensus {
     }
 
     /// Takes a peer's claim that more than 2/3 voted for a block, so that conflicting votes for it
-    /// are counted. Returns whether the claim was the peer's first for that set, or the same again.
+    /// are counted. Returns whether the claim is new.
+    ///
+    /// # Errors
+    /// If the peer claimed something else for the same set.
     pub fn on_majority_claim(
         &mut self,
         round: Round,
         kind: VoteKind,
         peer: PeerId,
         block: Option<BlockId>,
-    ) -> bool {
-        self.votes.set_peer_majority(round, kind, peer, block)
+    ) -> Result<bool, Refusal> {
+        Ok(self.votes.set_peer_majority(round, kind, peer, block)?)
     }
 
     /// Transactions wait to be proposed: round 0 need not wait any longer (`handleTxsAvailable`).

@@ -25,7 +25,10 @@ pub use round_state::{
     BlockSummary, Member, Members, Parts, Proposed, RoundState, RoundStateEvent, RoundVotes, Votes,
 };
 pub use ticker::{EmptyBlocks, Ticker, Timeouts};
-pub use votes::{Added, HeightVoteSet, MAX_CATCHUP_ROUNDS, RoundVoteSet, VoteError, VoteSet};
+pub use votes::{
+    Added, HeightVoteSet, MAX_CATCHUP_ROUNDS, MAX_LEFT_ROUNDS, RoundRegression, RoundVoteSet,
+    VoteError, VoteSet,
+};
 
 use crate::{
     consensus::blocks::Candidates,
@@ -33,7 +36,8 @@ use crate::{
     ledger::State,
     types::{
         Address, Block, BlockId, Commit, DuplicateVote, Height, Hrs, PartError, PartSet,
-        PartSetHeader, Proposal, Round, Span, Step, Time, ValidatorIndex, ValidatorSet, VoteKind,
+        PartSetHeader, PeerId, Proposal, Round, Span, Step, Time, ValidatorIndex, ValidatorSet,
+        VoteKind,
     },
 };
 
@@ -372,6 +376,15 @@ impl Consensus {
     #[must_use]
     pub fn candidate_of(&self, parts: PartSetHeader) -> Option<&Candidate> {
         self.blocks.of_parts(parts)
+    }
+
+    /// A peer's connection is up, perhaps again, or down: what it may open is counted by this.
+    pub fn set_connected(&mut self, peer: PeerId, connected: bool) {
+        if connected {
+            self.votes.add_peer(peer);
+        } else {
+            self.votes.remove_peer(peer);
+        }
     }
 
     fn notice_step(&self, cx: &mut Context<'_>) {

@@ -40,7 +40,8 @@ impl Consensus {
             ..self.at
         };
         self.precommit_timeout_set = false;
-        self.votes.set_round(round);
+        let forward = self.votes.set_round(round);
+        debug_assert_eq!(forward, Ok(()), "asserted above");
         self.forget_old_blocks();
         self.notice_step(cx);
         if self.index() == Some(self.turn.proposer()) {

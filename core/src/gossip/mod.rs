@@ -12,11 +12,14 @@
 
 mod evidence;
 mod peer;
+mod round_state;
 mod serve;
+mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use peer::{PeerError, PeerRoundState, PeerState};
+pub use peer::{PeerError, PeerState};
+pub use round_state::PeerRoundState;
 pub use serve::View;
 
 use crate::{
@@ -149,7 +152,7 @@ impl Gossip {
         });
     }
 
-    /// A connection is down.
+    /// A connection is down: nothing of the peer is kept.
     pub fn remove_peer(&mut self, peer: PeerId) {
         self.peers.remove(&peer);
     }
@@ -214,6 +217,8 @@ impl Gossip {
         for (channel, messages) in by_channel {
             let frame = Frame::encode(channel, messages);
             for (peer, state) in &mut self.peers {
+                // Also for a peer that never says anything, else its list would only grow.
+                state.expire_sent(now, self.config.resend_after);
                 if let Ok(contents) = frame.contents() {
                     contents
                         .messages
@@ -231,8 +236,7 @@ impl Gossip {
     /// A peer's frame: learns what it says about the peer, and answers what the peer asks or lacks.
     ///
     /// # Errors
-    /// What in the frame contradicts what the peer said before; the rest of the frame has been
-    /// taken.
+    /// What in the frame no correct peer says; the rest of the frame has been taken.
     pub fn receive(
         &mut self,
         now: Time,
@@ -244,11 +248,11 @@ impl Gossip {
         let Some(peer) = self.peers.get_mut(&from) else {
             return Ok(());
         };
-        let mut result = Ok(());
+        let mut result = peer::goes_forward(messages);
         let mut asks = false;
         for message in messages {
             asks |= matches!(message.channel(), Channel::State | Channel::VoteSetBits);
-            let applied = peer.apply(message, view);
+            let applied = peer.apply(now, message, view);
             result = result.and(applied);
             if let Message::VoteSetMaj23 {
                 height,

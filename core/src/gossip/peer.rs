@@ -1,20 +1,19 @@
-//! What is known of a peer: Tendermint's `PeerRoundState` with its apply rules, and what was sent
-//! to it lately.
+//! A peer: what it told us ([`PeerRoundState`]), and what was sent to it lately.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use crate::{
-    gossip::View,
-    types::{
-        BitArray, Height, Hrs, Message, PartSetHeader, Proof, Proposal, Round, Span, Step, Time,
-        VoteKind,
-    },
+    gossip::{PeerRoundState, View},
+    types::{BitArray, BlockId, Height, Hrs, Message, PartSetHeader, Round, Span, Time, VoteKind},
 };
 
-/// Why a peer's message contradicts what it said before.
+/// Why a peer's message cannot come from a node that follows the protocol
+/// (`ErrPeerStateHeightRegression`, `ErrPeerStateInvalidStartTime` and the sizes of bit arrays).
+/// Each holds also on links that lose, repeat and reorder frames: a correct peer never causes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
-    /// The peer's height, round or step went back.
+    /// Height, round or step went back within one frame. Frames overtake each other, messages of
+    /// one frame do not; between frames what is older is ignored.
     #[error("peer went back from {from} to {to}")]
     HeightRegression {
         /// Where it was.
@@ -30,63 +29,67 @@ pub enum PeerError {
         /// Bits expected.
         expected: usize,
     },
-    /// A second, different majority claimed for one set of votes.
-    #[error("peer claims two majorities for one set of votes")]
-    ConflictingClaim,
+    /// A height that began longer ago than any height can last. (In the future it cannot begin:
+    /// the message tells the time that has passed.)
+    #[error("peer's height began {seconds} seconds ago")]
+    InvalidStartTime {
+        /// The seconds it says have passed.
+        seconds: u64,
+    },
 }
 
-/// What a peer told us of its round, and what we know it has. "Unknown" is `None`, never a magic
-/// number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PeerRoundState {
-    /// Its height.
-    pub height: Option<Height>,
-    /// Its round.
-    pub round: Option<Round>,
-    /// Its step.
-    pub step: Option<Step>,
-    /// How many times it announced this height, round and step.
-    pub announced: u32,
-    /// Whether it has the proposal of its round.
-    pub proposal: bool,
-    /// The parts it collects.
-    pub parts_header: Option<PartSetHeader>,
-    /// Which of them it has.
-    pub parts: Option<BitArray>,
-    /// The proof-of-lock round of its proposal.
-    pub pol_round: Option<Round>,
-    /// Which prevotes of that round it has.
-    pub pol: Option<BitArray>,
-    /// Which prevotes of its round it has.
-    pub prevotes: Option<BitArray>,
-    /// Which precommits of its round it has.
-    pub precommits: Option<BitArray>,
-    /// The round that committed the height before its own.
-    pub last_commit_round: Option<Round>,
-    /// Which precommits of that round it has.
-    pub last_commit: Option<BitArray>,
-    /// The round of the commit that we send it to catch up.
-    pub catchup_commit_round: Option<Round>,
-    /// Which precommits of that round it has.
-    pub catchup_commit: Option<BitArray>,
+/// Where a message says that its sender stands.
+fn place(message: &Message) -> Option<Hrs> {
+    if let Message::NewRoundStep {
+        height,
+        round,
+        step,
+        ..
+    } = message
+    {
+        return Some(Hrs {
+            height: *height,
+            round: *round,
+            step: *step,
+        });
+    }
+    None
+}
+
+/// Whether the peer's place only goes forward within one frame.
+///
+/// # Errors
+/// [`PeerError::HeightRegression`] at the first step back.
+pub(super) fn goes_forward(messages: &[Message]) -> Result<(), PeerError> {
+    let mut last: Option<Hrs> = None;
+    for to in messages.iter().filter_map(place) {
+        if let Some(from) = last.filter(|from| to < *from) {
+            return Err(PeerError::HeightRegression { from, to });
+        }
+        last = Some(to);
+    }
+    Ok(())
 }
 
 /// A peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerState {
-    round_state: PeerRoundState,
-    sent: Sent,
+    pub(super) round_state: PeerRoundState,
+    pub(super) sent: Sent,
 }
 
-/// What was handed to the link lately. Not a proof that it arrived: it only keeps us from repeating
-/// ourselves.
+/// What was handed to the link lately. Not a proof that it arrived, nor that the link had room for
+/// it: it only keeps us from repeating ourselves, and is forgotten after
+/// [`Config::resend_after`](crate::gossip::Config::resend_after). What a peer *has* is only ever
+/// learned from the peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sent {
     since: Time,
-    votes: BTreeMap<(Height, Round, VoteKind), BitArray>,
+    pub(super) votes: BTreeMap<(Height, Round, VoteKind), BitArray>,
     proposal: Option<(Height, Round)>,
     parts: Option<(PartSetHeader, BitArray)>,
-    claims: Vec<(Height, Round, VoteKind)>,
+    /// Majorities claimed, and whether the peer has answered.
+    claims: BTreeMap<(Height, Round, VoteKind), bool>,
 }
 
 impl PeerState {
@@ -97,22 +100,22 @@ impl PeerState {
     }
 
     /// Learns from a message of this peer.
-    pub(super) fn apply(&mut self, message: &Message, view: &impl View) -> Result<(), PeerError> {
+    pub(super) fn apply(
+        &mut self,
+        now: Time,
+        message: &Message,
+        view: &impl View,
+    ) -> Result<(), PeerError> {
         let state = &mut self.round_state;
         match message {
             Message::NewRoundStep {
-                height,
-                round,
-                step,
-                last_commit_round,
+                seconds_since_start: seconds,
+                last_commit_round: last,
                 ..
             } => {
-                let to = Hrs {
-                    height: *height,
-                    round: *round,
-                    step: *step,
-                };
-                return state.apply_new_round_step(to, *last_commit_round);
+                if let Some(to) = place(message) {
+                    return state.apply_new_round_step(now, to, *seconds, *last);
+                }
             }
             Message::NewValidBlock {
                 height,
@@ -149,8 +152,11 @@ impl PeerState {
                 kind,
                 index,
             } => {
-                let size = view.validators(*height);
-                state.set_has_vote((*height, *round, *kind), index.get(), size);
+                // Only of its own height; who has which late precommit shows when they are sent.
+                if state.height == Some(*height) {
+                    let size = view.validators(*height);
+                    state.set_has_vote((*height, *round, *kind), index.get(), size);
+                }
             }
             Message::VoteSetBits {
                 height,
@@ -159,10 +165,7 @@ impl PeerState {
                 block,
                 have,
             } => {
-                let slot = (*height, *round, *kind);
-                let ours = view.have_for(slot.0, slot.1, slot.2, *block);
-                self.sent.votes.remove(&slot);
-                return state.apply_vote_set_bits(slot, have, ours, view.validators(*height));
+                return self.answered((*height, *round, *kind), *block, have, view);
             }
             Message::VoteSetMaj23 { .. }
             | Message::Txs(_)
@@ -170,6 +173,25 @@ impl PeerState {
             | Message::BlockSync(_) => {}
         }
         Ok(())
+    }
+
+    /// The peer says which votes for a block it has.
+    fn answered(
+        &mut self,
+        slot: (Height, Round, VoteKind),
+        block: Option<BlockId>,
+        have: &BitArray,
+        view: &impl View,
+    ) -> Result<(), PeerError> {
+        // An answer to our claim tells what has not arrived. Unasked it would make us repeat
+        // everything as often as a peer likes.
+        let asked = self.sent.claims.get_mut(&slot);
+        if asked.is_some_and(|answered| !std::mem::replace(answered, true)) {
+            self.sent.votes.remove(&slot);
+        }
+        let ours = view.have_for(slot.0, slot.1, slot.2, block);
+        let size = view.validators(slot.0);
+        self.round_state.apply_vote_set_bits(slot, have, ours, size)
     }
 
     /// Notes that a message was handed to the link to this peer.
@@ -257,11 +279,11 @@ impl PeerState {
 
     /// Notes a claim of a majority; false if it was made lately.
     pub(super) fn note_claim(&mut self, slot: (Height, Round, VoteKind)) -> bool {
-        let new = !self.sent.claims.contains(&slot);
-        if new {
-            self.sent.claims.push(slot);
+        if self.sent.claims.contains_key(&slot) {
+            return false;
         }
-        new
+        self.sent.claims.insert(slot, false);
+        true
     }
 
     /// Prepares to send a commit of the peer's height, decided in `round` by `validators`
@@ -275,247 +297,5 @@ impl PeerState {
         let same = state.round == Some(round);
         let known = state.precommits.as_ref().filter(|_| same);
         state.catchup_commit = Some(known.cloned().unwrap_or_else(|| BitArray::new(validators)));
-    }
-}
-
-impl PeerRoundState {
-    /// Whether the peer stands at this height and round.
-    #[must_use]
-    pub fn is_at(&self, height: Height, round: Round) -> bool {
-        self.height == Some(height) && self.round == Some(round)
-    }
-
-    /// The votes of a slot that the peer is known to have, if we keep track of that slot.
-    #[must_use]
-    pub fn votes(&self, (height, round, kind): (Height, Round, VoteKind)) -> Option<&BitArray> {
-        let prevote = kind == VoteKind::Prevote;
-        if self.height == Some(height) {
-            if self.round == Some(round) {
-                return if prevote {
-                    self.prevotes.as_ref()
-                } else {
-                    self.precommits.as_ref()
-                };
-            }
-            if self.catchup_commit_round == Some(round) && !prevote {
-                return self.catchup_commit.as_ref();
-            }
-            if self.pol_round == Some(round) && prevote {
-                return self.pol.as_ref();
-            }
-        }
-        let last = self.height == Some(height.next()) && self.last_commit_round == Some(round);
-        if last && !prevote {
-            self.last_commit.as_ref()
-        } else {
-            None
-        }
-    }
-
-    fn votes_mut(
-        &mut self,
-        (height, round, kind): (Height, Round, VoteKind),
-        len: usize,
-    ) -> Option<&mut BitArray> {
-        let prevote = kind == VoteKind::Prevote;
-        let slot = if self.height == Some(height) {
-            if self.round == Some(round) {
-                if prevote {
-                    &mut self.prevotes
-                } else {
-                    &mut self.precommits
-                }
-            } else if self.catchup_commit_round == Some(round) && !prevote {
-                &mut self.catchup_commit
-            } else if self.pol_round == Some(round) && prevote {
-                &mut self.pol
-            } else {
-                return None;
-            }
-        } else if self.height == Some(height.next())
-            && self.last_commit_round == Some(round)
-            && !prevote
-        {
-            &mut self.last_commit
-        } else {
-            return None;
-        };
-        Some(slot.get_or_insert_with(|| BitArray::new(len)))
-    }
-
-    fn apply_new_round_step(
-        &mut self,
-        to: Hrs,
-        last_commit_round: Option<Round>,
-    ) -> Result<(), PeerError> {
-        let Hrs {
-            height,
-            round,
-            step,
-        } = to;
-        if let (Some(h), Some(r), Some(s)) = (self.height, self.round, self.step) {
-            let from = Hrs {
-                height: h,
-                round: r,
-                step: s,
-            };
-            if to < from {
-                return Err(PeerError::HeightRegression { from, to });
-            }
-            if to == from {
-                self.announced = self.announced.saturating_add(1);
-                return Ok(());
-            }
-        }
-        let before = std::mem::take(self);
-        let same_height = before.height == Some(height);
-        if same_height && before.round == Some(round) {
-            *self = Self {
-                step: Some(step),
-                announced: 0,
-                ..before
-            };
-            return Ok(());
-        }
-        let reached = before.catchup_commit_round == Some(round);
-        let next_height = before.height.map(Height::next) == Some(height);
-        let committed_there = next_height && before.round == last_commit_round;
-        *self = Self {
-            height: Some(height),
-            round: Some(round),
-            step: Some(step),
-            last_commit_round: if same_height {
-                before.last_commit_round
-            } else {
-                last_commit_round
-            },
-            // Saved before the reset: Tendermint lost it (#9760).
-            last_commit: if same_height {
-                before.last_commit
-            } else {
-                before.precommits.filter(|_| committed_there)
-            },
-            precommits: before
-                .catchup_commit
-                .clone()
-                .filter(|_| same_height && reached),
-            catchup_commit_round: before.catchup_commit_round.filter(|_| same_height),
-            catchup_commit: before.catchup_commit.filter(|_| same_height),
-            ..Self::default()
-        };
-        Ok(())
-    }
-
-    /// Said by the peer itself, so it replaces what we believed.
-    fn apply_new_valid_block(
-        &mut self,
-        (height, round): (Height, Round),
-        (parts, have): (PartSetHeader, &BitArray),
-        is_commit: bool,
-    ) {
-        if self.height == Some(height) && (self.round == Some(round) || is_commit) {
-            self.parts_header = Some(parts);
-            self.parts = Some(have.clone());
-        }
-    }
-
-    fn apply_proposal_pol(
-        &mut self,
-        (height, pol_round): (Height, Round),
-        have: &BitArray,
-        validators: usize,
-    ) -> Result<(), PeerError> {
-        if self.height == Some(height) && self.pol_round == Some(pol_round) {
-            expect_size(have, validators)?;
-            self.pol = Some(have.clone());
-        }
-        Ok(())
-    }
-
-    fn set_has_proposal(&mut self, proposal: &Proposal) {
-        if !self.is_at(proposal.height, proposal.round) || self.proposal {
-            return;
-        }
-        self.proposal = true;
-        self.pol_round = self.pol_round.or(proposal.pol_round);
-        if self.parts_header.is_none() {
-            let parts = proposal.block.parts;
-            self.parts_header = Some(parts);
-            self.parts = Some(BitArray::new(parts.total as usize));
-        }
-    }
-
-    fn set_has_part(&mut self, at: (Height, Round), proof: &Proof) {
-        if self.is_at(at.0, at.1)
-            && let Some(parts) = self.parts.as_mut()
-            && parts.len() == proof.total as usize
-        {
-            parts.set(proof.index as usize, true);
-        }
-    }
-
-    fn set_has_vote(&mut self, slot: (Height, Round, VoteKind), index: usize, validators: usize) {
-        if let Some(bits) = self.votes_mut(slot, validators) {
-            bits.set(index, true);
-        }
-    }
-
-    fn apply_vote_set_bits(
-        &mut self,
-        slot: (Height, Round, VoteKind),
-        have: &BitArray,
-        ours: Option<&BitArray>,
-        validators: usize,
-    ) -> Result<(), PeerError> {
-        let Some(known) = self.votes_mut(slot, validators) else {
-            return Ok(());
-        };
-        expect_size(have, known.len())?;
-        match ours {
-            // What we have for this block is exactly what the peer answers about.
-            Some(ours) => {
-                let mut merged = known.minus(ours);
-                merged.add_all(have);
-                *known = merged;
-            }
-            None => *known = have.clone(),
-        }
-        Ok(())
-    }
-}
-
-fn expect_size(bits: &BitArray, expected: usize) -> Result<(), PeerError> {
-    let got = bits.len();
-    if got == expected {
-        Ok(())
-    } else {
-        Err(PeerError::WrongSize { got, expected })
-    }
-}
-
-impl fmt::Display for PeerRoundState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(height), Some(round), Some(step)) = (self.height, self.round, self.step) else {
-            return f.write_str("unknown");
-        };
-        write!(
-            f,
-            "{}",
-            Hrs {
-                height,
-                round,
-                step
-            }
-        )?;
-        let bits = |b: &Option<BitArray>| {
-            b.as_ref()
-                .map_or_else(|| "?".to_owned(), BitArray::to_string)
-        };
-        write!(
-            f,
-            " prevotes {} precommits {}",
-            bits(&self.prevotes),
-            bits(&self.precommits)
-        )
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of what is believed about a peer, and of who is told what, on a small hand-made view.
 
+mod rules;
+
 use super::*;
 use crate::types::{
     Address, Commit, DuplicateVote, Hash, MAX_EVIDENCE, PartSet, PartSetHeader, Proposal,
@@ -9,6 +11,7 @@ use crate::types::{
 /// A node of four validators at some point, with the prevotes of its round.
 struct Small {
     at: Hrs,
+    majority: Option<Option<BlockId>>,
     have: BitArray,
     votes: Vec<Option<Vote>>,
 }
@@ -36,6 +39,7 @@ impl Small {
         let votes: Vec<_> = (0..4).map(voted).collect();
         Self {
             at,
+            majority: None,
             have: votes.iter().map(Option::is_some).collect(),
             votes,
         }
@@ -53,8 +57,8 @@ impl View for Small {
             .filter(|h| *h > Height::ZERO)
             .map(|_| Round::ZERO)
     }
-    fn validators(&self, _: Height) -> usize {
-        4
+    fn validators(&self, height: Height) -> usize {
+        if height > self.at.height { 0 } else { 4 }
     }
     fn own_index(&self) -> Option<ValidatorIndex> {
         Some(ValidatorIndex(0))
@@ -74,8 +78,8 @@ impl View for Small {
     ) -> Option<&BitArray> {
         self.have(round, kind).filter(|_| block.is_none())
     }
-    fn majority(&self, _: Round, _: VoteKind) -> Option<Option<BlockId>> {
-        None
+    fn majority(&self, round: Round, kind: VoteKind) -> Option<Option<BlockId>> {
+        self.have(round, kind).and(self.majority)
     }
     fn vote(&self, _: Round, _: VoteKind, index: usize) -> Option<&Vote> {
         self.votes.get(index)?.as_ref()
@@ -153,6 +157,13 @@ impl Talk {
         messages_of(&out)
     }
 
+    /// What the machine says against a frame.
+    fn objects(&mut self, messages: &[Message]) -> Result<(), PeerError> {
+        let out = &mut Vec::new();
+        self.gossip
+            .receive(self.now, PEER, messages, &self.view, out)
+    }
+
     fn peer(&self) -> &PeerRoundState {
         self.gossip.peer(PEER).unwrap().round_state()
     }
@@ -208,55 +219,6 @@ fn a_peer_in_an_earlier_round_gets_the_votes_of_ours() {
 }
 
 #[test]
-fn a_peer_that_goes_back_is_reported() {
-    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[]));
-    talk.hears(&[stands(1, 3, Step::Prevote)]);
-    let back = [stands(1, 2, Step::Prevote)];
-    let told = talk
-        .gossip
-        .receive(talk.now, PEER, &back, &talk.view, &mut Vec::new());
-    assert!(matches!(told, Err(PeerError::HeightRegression { .. })));
-}
-
-#[test]
-fn a_new_round_forgets_the_votes_of_the_old_one() {
-    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[]));
-    talk.hears(&[stands(1, 0, Step::Prevote), has(1, 0, 2)]);
-    assert!(
-        talk.peer()
-            .prevotes
-            .as_ref()
-            .is_some_and(|bits| bits.get(2))
-    );
-    talk.hears(&[stands(1, 1, Step::Propose)]);
-    assert_eq!(talk.peer().prevotes, None);
-}
-
-/// Tendermint lost them: it reset the precommits before it saved them (#9760).
-#[test]
-fn precommits_become_the_last_commit_at_the_next_height() {
-    let mut talk = Talk::new(Small::at(2, 0, Step::NewHeight, &[]));
-    let (height, round, kind) = (Height(1), Round(0), VoteKind::Precommit);
-    let precommit = Message::HasVote {
-        height,
-        round,
-        kind,
-        index: ValidatorIndex(3),
-    };
-    talk.hears(&[
-        stands(1, 0, Step::Precommit),
-        precommit,
-        stands(2, 0, Step::NewHeight),
-    ]);
-    assert!(
-        talk.peer()
-            .last_commit
-            .as_ref()
-            .is_some_and(|bits| bits.get(3))
-    );
-}
-
-#[test]
 fn a_majority_query_is_answered_with_the_votes_for_that_block() {
     let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[1, 3]));
     let (height, round, kind) = (Height(1), Round(0), VoteKind::Prevote);
@@ -301,9 +263,7 @@ fn bits_that_do_not_fit_the_validators_are_refused() {
         block: None,
         have,
     }];
-    let told = talk
-        .gossip
-        .receive(talk.now, PEER, &bits, &talk.view, &mut Vec::new());
+    let told = talk.objects(&bits);
     assert_eq!(
         told,
         Err(PeerError::WrongSize {
@@ -423,4 +383,77 @@ fn a_peer_that_left_is_forgotten() {
     let later = talk.now.after(Config::default().interval);
     talk.gossip.on_wake(later, &talk.view, &mut out);
     assert_eq!(messages_of(&out), [], "nobody is there to be told");
+}
+
+#[test]
+fn what_was_handed_to_the_link_is_not_believed_to_have_arrived() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0]));
+    let own = [Message::Vote(vote(1, 0, 0))];
+    let mut out = Vec::new();
+    talk.gossip.push(talk.now, &own, &mut out);
+    assert_eq!(messages_of(&out), own, "perhaps into a full queue");
+    let at = [stands(1, 0, Step::Prevote)];
+    assert_eq!(talk.hears(&at), [], "sent lately");
+    assert_eq!(
+        talk.peer().prevotes,
+        None,
+        "only the peer tells what it has"
+    );
+    talk.now = talk.now.after(Config::default().resend_after);
+    assert_eq!(talk.hears(&at), own, "it never said that it has the vote");
+}
+
+/// A peer that says nothing makes no list grow.
+#[test]
+fn what_was_sent_to_a_silent_peer_is_forgotten() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[]));
+    for round in 0..1_000 {
+        let own = [Message::Vote(vote(1, round, 0))];
+        talk.gossip.push(talk.now, &own, &mut Vec::new());
+        talk.now = talk.now.after(Config::default().interval);
+    }
+    let resend = Config::default().resend_after.0 / Config::default().interval.0;
+    let kept = talk.gossip.peer(PEER).map(|peer| peer.sent.votes.len());
+    assert!(kept.is_some_and(|kept| kept as u64 <= resend), "{kept:?}");
+}
+
+#[test]
+fn bits_that_nobody_asked_for_make_nothing_be_sent_again() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0]));
+    let at = stands(1, 0, Step::Prevote);
+    assert_eq!(talk.hears(std::slice::from_ref(&at)).len(), 1);
+    let none = Message::VoteSetBits {
+        height: Height(1),
+        round: Round(0),
+        kind: VoteKind::Prevote,
+        block: None,
+        have: BitArray::new(4),
+    };
+    assert_eq!(talk.hears(std::slice::from_ref(&none)), [], "unasked");
+    talk.view.majority = Some(None);
+    let claim = Message::VoteSetMaj23 {
+        height: Height(1),
+        round: Round(0),
+        kind: VoteKind::Prevote,
+        block: None,
+    };
+    assert_eq!(talk.hears(&[at]), [claim]);
+    let lost = [Message::Vote(vote(1, 0, 0))];
+    assert_eq!(talk.hears(std::slice::from_ref(&none)), lost, "the answer");
+    assert_eq!(talk.hears(&[none]), [], "the answer once more");
+}
+
+#[test]
+fn a_peer_that_left_leaves_nothing_behind() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Prevote, &[0]));
+    let empty = Gossip {
+        peers: BTreeMap::new(),
+        ..talk.gossip.clone()
+    };
+    talk.hears(&[stands(1, 0, Step::Prevote), has(1, 0, 2)]);
+    talk.gossip.remove_peer(PEER);
+    assert_eq!(talk.gossip.peers, empty.peers);
+    talk.gossip.draws = empty.draws;
+    assert_eq!(talk.gossip, empty);
+    assert_eq!(talk.objects(&[has(1, 0, 2)]), Ok(()), "a late frame");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     app::{App, TxError},
     codec::{DecodeError, Frame},
-    consensus::{Decision, Notice, Refusal},
+    consensus::{Decision, Notice, Refusal, VoteError},
     gossip::PeerError,
     ledger::{EvidenceError, State},
     node::{Decided, Entry, pool::PoolError},
@@ -150,4 +150,30 @@ pub enum Rejection {
     /// A transaction that is none.
     #[error(transparent)]
     Tx(TxError),
+}
+
+impl Rejection {
+    /// Whether this proves that the peer itself broke the protocol, on links that lose, repeat,
+    /// delay and reorder frames but do not forge them. A host may cut such a peer off. What a
+    /// correct peer may pass on (both halves of an equivocation, parts of a block that nobody here
+    /// waits for, votes of too many rounds) is refused without blame.
+    #[must_use]
+    pub fn blames_peer(&self) -> bool {
+        match self {
+            Self::Decode(_) | Self::Peer(_) | Self::Evidence(_) | Self::Tx(_) => true,
+            Self::Consensus(refusal) => match refusal {
+                Refusal::ProposalSignature => true,
+                Refusal::ProposalConflict | Refusal::Part(_) => false,
+                Refusal::Vote(error) => match error {
+                    VoteError::UnknownIndex { .. }
+                    | VoteError::WrongAddress(_)
+                    | VoteError::InvalidSignature(_)
+                    | VoteError::ConflictingClaim { .. } => true,
+                    VoteError::WrongSlot
+                    | VoteError::OtherSignature(_)
+                    | VoteError::TooManyRounds { .. } => false,
+                },
+            },
+        }
+    }
 }

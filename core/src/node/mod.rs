@@ -125,6 +125,7 @@ impl Node {
             Input::Disconnected(peer) => {
                 self.gossip.remove_peer(peer);
                 self.pool.disconnect(peer);
+                self.consensus.set_connected(peer, false);
                 self.stash.remove(&peer);
             }
             Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
@@ -138,6 +139,7 @@ impl Node {
     }
 
     fn on_connected(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) {
+        self.consensus.set_connected(peer, true);
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
@@ -195,6 +197,9 @@ impl Node {
             Message::Evidence(evidence) => return self.on_evidence(now, from, evidence, out),
         };
         if height == self.consensus.at().height.next() {
+            if self.gossip.peer(from).is_none() {
+                return; // a late frame of a peer that is gone
+            }
             let waiting = self.stash.entry(from).or_default();
             if waiting.len() < STASH && !waiting.contains(message) {
                 waiting.push_back(message.clone());
@@ -291,7 +296,7 @@ impl Node {
             Message::VoteSetMaj23 {
                 round, kind, block, ..
             } => match from {
-                Some(peer) => Ok(consensus.on_majority_claim(*round, *kind, peer, *block)),
+                Some(peer) => consensus.on_majority_claim(*round, *kind, peer, *block),
                 None => Ok(false),
             },
             Message::NewRoundStep { .. }

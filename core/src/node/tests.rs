@@ -4,6 +4,7 @@
 mod api;
 mod evidence;
 mod handshake;
+mod peers;
 mod txs;
 
 use std::collections::{BTreeSet, VecDeque};

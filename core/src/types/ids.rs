@@ -261,8 +261,8 @@ impl Time {
 )]
 pub struct Lsn(pub u64);
 
-/// A connection to another node. The number is the host's; the engine never derives meaning from
-/// it.
+/// Another node. The number is the host's, the same after each reconnection; the engine never
+/// derives meaning from it. What a peer may open or claim is counted by it.
 #[derive(
     Debug,
     Clone,

@@ -7,6 +7,7 @@
 mod bit_array;
 mod block;
 mod bounded;
+mod channel;
 mod commit;
 mod evidence;
 mod hash;
@@ -22,6 +23,7 @@ mod vote;
 pub use bit_array::{BitArray, MAX_BITS};
 pub use block::{Block, BlockError, BlockId, Header, MAX_BLOCK_BYTES, MAX_TX_BYTES, MAX_TXS, Tx};
 pub use bounded::{Bounded, BoundedBytes, TooLong};
+pub use channel::{ChannelDescriptor, MAX_FRAME_BYTES, MAX_SYNC_FRAME_BYTES};
 pub use commit::{Commit, CommitSig};
 pub use evidence::{DuplicateVote, MAX_EVIDENCE, Offence};
 pub use hash::{Address, Hash, PublicKey, Signature, sha256};

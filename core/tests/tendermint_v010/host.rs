@@ -160,7 +160,7 @@ impl Host {
                 unexpected @ (Output::Send { .. }
                 | Output::Load { .. }
                 | Output::Rejected { .. }
-                | Output::Refused(_)
+                | Output::Refused { .. }
                 | Output::Halted { .. }) => panic!("{unexpected:?}"),
             }
         }
@@ -177,7 +177,10 @@ impl Host {
                 let events = messages.iter().map(own_event);
                 self.events.extend(events);
             }
-            Record::Created { .. } | Record::Received { .. } | Record::Released(_) => {}
+            Record::Created { .. }
+            | Record::Received { .. }
+            | Record::Released(_)
+            | Record::TxsAvailable(_) => {}
         }
     }
 }

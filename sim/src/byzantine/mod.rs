@@ -4,6 +4,7 @@
 //! receiver and gives the frames that really leave.
 
 mod equivocate;
+mod lying_gossip;
 mod silent;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -33,6 +34,9 @@ pub fn filters(plan: &Plan, cast: &Cast, choices: &Choices) -> BTreeMap<PeerId, 
         let filter: Box<dyn Filter> = match byzantine.behaviour {
             Behaviour::Equivocate => {
                 Box::new(equivocate::Equivocate::new(node, key, choices.clone()))
+            }
+            Behaviour::LyingGossip => {
+                Box::new(lying_gossip::LyingGossip::new(node, choices.clone()))
             }
             Behaviour::Silent => Box::new(silent::Silent),
         };

@@ -143,6 +143,7 @@ impl Bencher<'_> {
             },
             loss_ppm: 20_000,
             duplicate_ppm: 0,
+            bytes_per_second: None,
         };
         plan.timeouts = timeouts(600);
         let spent = self.spend(name, &plan);
@@ -279,6 +280,7 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
             },
             loss_ppm: 0,
             duplicate_ppm: 0,
+            bytes_per_second: None,
         },
         sync_us: MinMax { min: 100, max: 500 },
         clock_offsets_ms: Vec::new(),

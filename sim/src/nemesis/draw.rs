@@ -58,6 +58,7 @@ enum Option_ {
     SkipCommit = 13,
     EmptyBlocks = 20,
     Clients = 21,
+    Bandwidth = 40,
 }
 
 fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -143,7 +144,17 @@ fn draw_link(choices: &Choices, no_faults: bool) -> Link {
         latency_us: MinMax { min, max },
         loss_ppm: ppm(Option_::Loss, 100_000),
         duplicate_ppm: ppm(Option_::Duplicate, 100_000),
+        bytes_per_second: draw_bandwidth(choices, max, no_faults),
     }
+}
+
+/// In every fourth run links are narrow: a kilobyte takes from a 32nd of the longest latency to
+/// eight times as long as it.
+fn draw_bandwidth(choices: &Choices, latency_us: u64, no_faults: bool) -> Option<u64> {
+    let mut draw = swarm(choices, Option_::Bandwidth);
+    let on = draw.below(4) == 0 && !no_faults;
+    let times = 1_u64 << draw.between(0..=8);
+    on.then(|| times * 125 * 1_000_000 / latency_us.max(1))
 }
 
 fn draw_timeouts(choices: &Choices, link: Link) -> TimeoutsMs {
@@ -229,7 +240,7 @@ fn draw_clocks(choices: &Choices, nodes: usize, no_faults: bool) -> Vec<i64> {
     (0..nodes).map(offset).collect()
 }
 
-/// Byzantine validators: as many as asked for; otherwise one, in five runs of eight, if its power
+/// Byzantine validators: as many as asked for; otherwise one, in six runs of eight, if its power
 /// is below one third.
 fn draw_byzantine(
     choices: &Choices,
@@ -243,17 +254,17 @@ fn draw_byzantine(
     draw.shuffle(&mut nodes);
     let wanted = overrides
         .byzantine
-        .unwrap_or(u16::from(kind < 5 && !overrides.no_faults));
+        .unwrap_or(u16::from(kind < 6 && !overrides.no_faults));
     if usize::from(wanted) > powers.len() {
         return Err(format!(
             "--byzantine {wanted}, but there are {} validators",
             powers.len()
         ));
     }
-    let behaviour = if kind == 0 {
-        Behaviour::Silent
-    } else {
-        Behaviour::Equivocate
+    let behaviour = match kind {
+        0 => Behaviour::Silent,
+        5 => Behaviour::LyingGossip,
+        _ => Behaviour::Equivocate,
     };
     let chosen = nodes.into_iter().take(usize::from(wanted));
     let byzantine: Vec<_> = chosen.map(|node| Byzantine { node, behaviour }).collect();

@@ -89,6 +89,10 @@ pub struct Link {
     /// Duplicated messages per million.
     #[serde(default)]
     pub duplicate_ppm: u32,
+    /// What each directed link carries, in bytes per second, until the faults are over; absent: no
+    /// limit. At least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 /// The engine's timeouts in milliseconds.
@@ -166,6 +170,8 @@ pub enum Behaviour {
     /// Signs two proposals and two votes for each round, and tells one half of the nodes one and
     /// the other half the other.
     Equivocate,
+    /// Lies about where it stands and what it has; what it signs is true.
+    LyingGossip,
     /// Says nothing at all.
     Silent,
 }

@@ -1,9 +1,9 @@
 //! The network: what happens to a packet on its way over a directed link.
 //!
-//! The network holds no packets. It is asked for the [`Fate`] of each one when it is sent; the
-//! world puts the arrival into its queue. So cutting a link does not touch what is under way, and
-//! what is sent while a link is cut is gone. Links are not first-in-first-out: packets whose
-//! latencies differ overtake each other.
+//! The network holds no packets ([`Uplinks`] does, where bandwidth is limited). It is asked for the
+//! [`Fate`] of each one when it leaves; the world puts the arrival into its queue. So cutting a
+//! link does not touch what is under way, and what is sent while a link is cut is gone. Links are
+//! not first-in-first-out: packets whose latencies differ overtake each other.
 //!
 //! All chance comes from `choice`, by the packet's name: who to whom, about which height and round,
 //! of which kind, and how many such packets there were before.
@@ -13,6 +13,7 @@ mod cut;
 mod latency;
 #[cfg(test)]
 mod tests;
+mod uplink;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ use crate::choice::{Choices, Coords, Ratio, Stream};
 use count::SentCounts;
 pub use cut::{Cut, CutId};
 pub use latency::Latency;
+pub use uplink::{Offer, Uplinks};
 
 /// How a link treats its packets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -95,9 +97,23 @@ pub enum DropReason {
     Loss,
     /// The link was cut when it was sent.
     Cut,
+    /// The queue of its channel was full at the sender.
+    QueueFull,
 }
 
-/// How many packets met which fate. `sent + duplicated == delivered + lost + cut`.
+impl DropReason {
+    /// Its name in counts and traces.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Cut => "cut",
+            Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+/// How many packets met which fate. `sent + duplicated == delivered + lost + cut + refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
     /// Packets handed to the network.
@@ -110,6 +126,8 @@ pub struct Counters {
     pub lost: u64,
     /// Packets dropped by a cut link.
     pub cut: u64,
+    /// Packets that found their queue full.
+    pub refused: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -232,6 +250,12 @@ impl Network {
         fate
     }
 
+    /// A packet found its queue full at the sender ([`Uplinks::offer`]): it is counted, and gone.
+    pub fn refuse(&mut self) -> DropReason {
+        self.count(Fate::Dropped(DropReason::QueueFull));
+        DropReason::QueueFull
+    }
+
     fn count(&mut self, fate: Fate) {
         let counters = &mut self.counters;
         counters.sent += 1;
@@ -243,6 +267,7 @@ impl Network {
             }
             Fate::Dropped(DropReason::Loss) => counters.lost += 1,
             Fate::Dropped(DropReason::Cut) => counters.cut += 1,
+            Fate::Dropped(DropReason::QueueFull) => counters.refused += 1,
         }
     }
 

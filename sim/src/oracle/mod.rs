@@ -29,6 +29,7 @@ mod lock_safety;
 mod merkle;
 mod no_send_before_durable;
 mod own;
+mod peer_blame;
 mod precommit_justified;
 mod prevote_justified;
 mod proposer_only;
@@ -149,14 +150,18 @@ impl Judge {
             oracles.push(Box::new(chain_integrity::ChainIntegrity::default()));
             oracles.push(Box::new(validity::Validity::default()));
         }
+        // The log is judged before the sign state: a message that leaves too early breaks both.
+        let mut watchers: Vec<Box<dyn Oracle>> = vec![
+            Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
+            Box::new(sign_state_durable::SignStateDurable::default()),
+            Box::new(round_skip::RoundSkip::default()),
+        ];
+        if setup.within_one_third {
+            watchers.push(Box::new(peer_blame::PeerBlame::default()));
+        }
         Self {
             ghost: Ghost::new(setup),
-            // The log is judged before the sign state: a message that leaves too early breaks both.
-            watchers: vec![
-                Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
-                Box::new(sign_state_durable::SignStateDurable::default()),
-                Box::new(round_skip::RoundSkip::default()),
-            ],
+            watchers,
             oracles,
         }
     }

@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 14] = [
+pub const ORACLES: [(&str, &str, &str); 15] = [
     (
         "sign_state_durable",
         "a correct node sends what it signed only after its sign state is durable",
@@ -21,6 +21,11 @@ pub const ORACLES: [(&str, &str, &str); 14] = [
         "no_send_before_durable",
         "a correct node sends what it signed only after the record that holds it is durable",
         "D2; the write-ahead log of Tendermint",
+    ),
+    (
+        "peer_blame",
+        "a correct node says of no correct node that it broke the protocol",
+        "accuracy of failure detectors; Tendermint stops a peer for an error",
     ),
     (
         "vote_once",

@@ -37,6 +37,7 @@ fn byzantine(plan: &Plan) -> Option<String> {
         .map(|b| {
             let what = match b.behaviour {
                 Behaviour::Equivocate => "equivocates",
+                Behaviour::LyingGossip => "lies in gossip",
                 Behaviour::Silent => "is silent",
             };
             format!("n{} {what}", b.node)
@@ -66,6 +67,9 @@ fn swarm(plan: &Plan) -> String {
     }
     if plan.link.duplicate_ppm > 0 {
         parts.push(format!("duplicates {}", percent(plan.link.duplicate_ppm)));
+    }
+    if let Some(rate) = plan.link.bytes_per_second {
+        parts.push(format!("{rate} bytes/s"));
     }
     let skew = plan.clock_offsets_ms.iter().map(|ms| ms.unsigned_abs());
     if let Some(skew) = skew.max().filter(|skew| *skew > 0) {

@@ -55,6 +55,7 @@ fn plan() -> Plan {
             },
             loss_ppm: 12_500,
             duplicate_ppm: 0,
+            bytes_per_second: None,
         },
         sync_us: MinMax { min: 10, max: 100 },
         clock_offsets_ms: vec![0, -80, 12, 5],

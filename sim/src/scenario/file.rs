@@ -127,6 +127,7 @@ const LINK: Link = Link {
     },
     loss_ppm: 0,
     duplicate_ppm: 0,
+    bytes_per_second: None,
 };
 
 const SYNC_US: MinMax = MinMax {
@@ -355,6 +356,12 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
     if plan.timeouts.empty_blocks == EmptyBlocksMs::Never && plan.tx_every_ms == 0 {
         let text = "without empty blocks and transactions nothing is decided; say tx_every_ms";
         return wrong(0, text.to_owned());
+    }
+    if plan.link.bytes_per_second == Some(0) {
+        return wrong(
+            0,
+            "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
+        );
     }
     let exists = |node: u16| usize::from(node) < nodes;
     let missing = |node: u16| format!("there is no node {node}: {nodes} nodes count from 0");

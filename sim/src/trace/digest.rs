@@ -87,7 +87,7 @@ impl Digest {
                 self.hash(app_hash);
                 self.decision(decision);
             }
-            What::Rejected { peer, reason } => {
+            What::Rejected { peer, reason, .. } => {
                 self.peer(*peer);
                 self.text(reason);
             }

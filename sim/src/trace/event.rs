@@ -63,7 +63,8 @@ pub enum What {
     Dropped {
         /// The packet.
         packet: u64,
-        /// Why: "loss", "cut", "down", or "stale" (of a connection its sender has left behind).
+        /// Why: "loss", "cut", "queue_full", "unsent" (its sender crashed before it left), "down",
+        /// or "stale" (of a connection its sender has left behind).
         reason: &'static str,
     },
     /// A node got a frame.
@@ -109,6 +110,8 @@ pub enum What {
         peer: PeerId,
         /// Why.
         reason: String,
+        /// Whether the node says that this proves a broken protocol.
+        blames: bool,
     },
     /// Something inside a node. For people and traces; oracles must not rely on it.
     Notice(Notice),

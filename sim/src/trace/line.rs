@@ -170,7 +170,7 @@ impl Detail {
                 app_hash: hex(&app_hash.0),
                 txs: decision.block.txs.len(),
             },
-            What::Rejected { peer, reason } => Self::Rejected {
+            What::Rejected { peer, reason, .. } => Self::Rejected {
                 peer: peer.to_string(),
                 reason: reason.clone(),
             },
@@ -248,7 +248,18 @@ pub(super) fn sentence(what: &What) -> String {
             let (id, round) = (decision.id, decision.round);
             format!("decide {id} at height {height} in round {round}")
         }
-        What::Rejected { peer, reason } => format!("refuses a message of {peer}: {reason}"),
+        What::Rejected {
+            peer,
+            reason,
+            blames,
+        } => {
+            let verb = if *blames {
+                "blames"
+            } else {
+                "refuses a message of"
+            };
+            format!("{verb} {peer}: {reason}")
+        }
         What::Notice(notice) => {
             let (name, text) = notice_words(notice);
             format!("{} {text}", name.replace('_', " "))

@@ -1,6 +1,7 @@
 //! How long a healed core may take: computed from the plan's delays and timeouts, not guessed.
 //!
-//! In the stable phase every message between members of the core arrives within `delay`, unless its
+//! In the stable phase links have no limit of bandwidth: what waited for its turn has left at the
+//! beginning. Every message between members of the core arrives within `delay`, unless its
 //! receiver was not ready for it; then it is sent again after an announcement, within `repair`. A
 //! round lasts at most its three timeouts and a repair for each of its three steps. A height is
 //! decided at the latest in the first round with a correct proposer of the core whose valid value

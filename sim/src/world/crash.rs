@@ -38,6 +38,7 @@ impl World {
         };
         host.disk.crash(&choices, node, host.crashes, fates);
         self.emit(Some(node), What::Crashed);
+        self.stop_links(node);
     }
 
     /// Sets the disk of a node to stop at the first call of this job for which a crash waits.

@@ -12,7 +12,7 @@ use crate::{
     network::{Cut, CutId},
     oracle::Liveness,
     trace::What,
-    world::{Pending, Phase, World, bound, chain, fault_name, link_model},
+    world::{Pending, Phase, World, bound, chain, fault_name, links::link_model},
 };
 
 /// Whether a fault waits for a point of the protocol.
@@ -226,6 +226,7 @@ impl World {
         self.cuts.clear();
         self.network
             .set_default_model(link_model(&self.plan, false));
+        self.lift_bandwidth();
         for node in self.nodes() {
             let outside = !core.contains(&node) && self.is_correct(node);
             if outside {

@@ -11,6 +11,7 @@ mod crash;
 mod faults;
 mod host;
 mod keys;
+mod links;
 mod packet;
 mod queue;
 mod validator;
@@ -18,7 +19,6 @@ mod validator;
 use std::{collections::BTreeMap, sync::Arc};
 
 use engine::{
-    codec::Frame,
     node::{Input, Output, Timer},
     types::{ChainId, Height, PeerId, Span, Time, ValidatorUpdate},
 };
@@ -28,28 +28,28 @@ pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filter,
-    choice::{Choices, Ratio},
+    choice::Choices,
     clock::START,
     nemesis::{FaultKind, Plan},
-    network::{CutId, Latency, LinkModel, Network},
+    network::{CutId, Network, Uplinks},
     oracle::{Judge, Liveness, Member, Setup, Violation},
     outcome::{Outcome, RunOptions, Verdict},
     trace::{Digest, Event, What},
     workload::Workload,
-    world::{host::Host, queue::Queue},
+    world::{
+        host::Host,
+        links::{Parcel, link_model},
+        queue::Queue,
+    },
 };
 
 /// Something that will happen.
 #[derive(Debug)]
 enum Pending {
     /// A packet arrives.
-    Deliver {
-        packet: u64,
-        from: PeerId,
-        incarnation: u32,
-        to: PeerId,
-        frame: Frame,
-    },
+    Deliver(Parcel),
+    /// A packet has left its sender, on a link with limited bandwidth.
+    Depart { from: PeerId, to: PeerId },
     /// A timer fires, unless it was armed again.
     Fire {
         node: PeerId,
@@ -93,6 +93,8 @@ pub struct World {
     queue: Queue<Pending>,
     hosts: Vec<Host>,
     network: Network,
+    /// Where links have limited bandwidth: what waits to leave.
+    uplinks: Option<Uplinks<Parcel>>,
     verify: Arc<dyn engine::crypto::Verify>,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
@@ -149,6 +151,7 @@ impl World {
             queue: Queue::default(),
             hosts,
             network,
+            uplinks: links::uplinks(&plan),
             verify: Arc::clone(&cast.verify),
             filters,
             core: Vec::new(),
@@ -213,15 +216,8 @@ impl World {
 
     fn happen(&mut self, pending: Pending) {
         match pending {
-            Pending::Deliver {
-                packet,
-                from,
-                incarnation,
-                to,
-                frame,
-            } => {
-                self.deliver(packet, (from, incarnation), to, frame);
-            }
+            Pending::Deliver(parcel) => self.deliver(parcel),
+            Pending::Depart { from, to } => self.depart(from, to),
             Pending::Fire { node, timer, armed } => self.fire(node, timer, armed),
             Pending::Disk {
                 node,
@@ -356,8 +352,13 @@ impl World {
                     self.check_progress();
                 }
                 Output::Rejected { peer, reason } => {
-                    let reason = reason.to_string();
-                    self.emit(Some(node), What::Rejected { peer, reason });
+                    let (blames, reason) = (reason.blames_peer(), reason.to_string());
+                    let rejected = What::Rejected {
+                        peer,
+                        reason,
+                        blames,
+                    };
+                    self.emit(Some(node), rejected);
                 }
                 Output::Refused { .. } => self.count("tx_refused"),
                 Output::Halted { reason } => self.halt(node, reason),
@@ -464,26 +465,6 @@ fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
         time: START,
         validators,
         params: engine::types::Params::default(),
-    }
-}
-
-/// The links of the plan; without loss and duplication once the faults are over.
-fn link_model(plan: &Plan, faulty: bool) -> LinkModel {
-    let latency = plan.link.latency_us;
-    let ppm = |parts: u32| {
-        if faulty {
-            Ratio::ppm(parts)
-        } else {
-            Ratio::NEVER
-        }
-    };
-    LinkModel {
-        latency: Latency::Uniform {
-            min_ns: latency.min * 1_000,
-            max_ns: latency.max * 1_000,
-        },
-        loss: ppm(plan.link.loss_ppm),
-        duplicate: ppm(plan.link.duplicate_ppm),
     }
 }
 

@@ -8,9 +8,9 @@ use engine::{
 };
 
 use crate::{
-    network::{DropReason, Fate},
+    network::Fate,
     trace::What,
-    world::{Pending, World},
+    world::{Pending, World, links::Parcel},
 };
 
 /// What a frame is about, for the coordinates of its fate: height, round and a small number for its
@@ -85,47 +85,53 @@ impl World {
                 frame: frame.clone(),
             },
         );
-        let (hr, kind) = about(&frame);
+        let incarnation = self.host(from).starts;
+        self.hand_to_link(Parcel {
+            packet,
+            from,
+            incarnation,
+            to,
+            frame,
+        });
+    }
+
+    /// A packet is on its way: the network decides what becomes of it.
+    pub(super) fn route(&mut self, parcel: Parcel) {
+        let (hr, kind) = about(&parcel.frame);
+        let (from, to, packet) = (parcel.from, parcel.to, parcel.packet);
         let fate = self
             .network
             .route(&self.choices, self.now, (from, to), hr, kind);
-        let incarnation = self.host(from).starts;
-        let deliver = |world: &mut Self, at, frame| {
-            let pending = Pending::Deliver {
-                packet,
-                from,
-                incarnation,
-                to,
-                frame,
-            };
-            world.queue.push(at, pending);
-        };
         match fate {
-            Fate::Deliver { at } => deliver(self, at, frame),
+            Fate::Deliver { at } => self.queue.push(at, Pending::Deliver(parcel)),
             Fate::Twice { first, second } => {
-                deliver(self, first, frame.clone());
-                deliver(self, second, frame);
+                let again = Parcel {
+                    frame: parcel.frame.clone(),
+                    ..parcel
+                };
+                self.queue.push(first, Pending::Deliver(parcel));
+                self.queue.push(second, Pending::Deliver(again));
                 self.count("duplicate");
             }
-            Fate::Dropped(DropReason::Loss) => self.drop_packet(to, packet, "loss"),
-            Fate::Dropped(DropReason::Cut) => self.drop_packet(to, packet, "cut"),
+            Fate::Dropped(reason) => self.drop_packet(to, packet, reason.name()),
         }
     }
 
-    fn drop_packet(&mut self, to: PeerId, packet: u64, reason: &'static str) {
+    pub(super) fn drop_packet(&mut self, to: PeerId, packet: u64, reason: &'static str) {
         self.count(reason);
         self.emit(Some(to), What::Dropped { packet, reason });
     }
 
     /// A packet arrives. Packets of a connection that its sender has left behind are lost; the
     /// first packet of a new connection tells the receiver that there is one.
-    pub(super) fn deliver(
-        &mut self,
-        packet: u64,
-        (from, incarnation): (PeerId, u32),
-        to: PeerId,
-        frame: Frame,
-    ) {
+    pub(super) fn deliver(&mut self, parcel: Parcel) {
+        let Parcel {
+            packet,
+            from,
+            incarnation,
+            to,
+            frame,
+        } = parcel;
         let host = self.host(to);
         let known = host.known[usize::from(from.0)];
         if !host.up || incarnation < known {

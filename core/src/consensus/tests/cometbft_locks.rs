@@ -277,7 +277,7 @@ fn a_proof_newer_than_the_lock_lets_a_locked_node_prevote_the_other_block() {
     let claim = m
         .machine
         .on_majority_claim(Round(1), Prevote, PeerId(3), Some(b1.id));
-    assert!(claim);
+    assert_eq!(claim, Ok(true));
     let second = m.vote(Prevote, 1, Some(b1.id), 2);
     assert!(m.cast(&second).is_ok());
     m.expect_vote(Prevote, 2, Some(&b1));

@@ -133,7 +133,7 @@ fn a_hidden_lock_is_accepted_once_its_polka_is_shown() {
     let claimed = m
         .machine
         .on_majority_claim(Round(0), Prevote, PeerId(3), Some(blue.id));
-    assert!(claimed);
+    assert_eq!(claimed, Ok(true));
     assert!(m.cast(&hidden).is_ok());
     m.expect_vote(Prevote, 3, Some(&blue));
 }

@@ -150,7 +150,8 @@ fn a_claimed_majority_counts_the_second_half_of_an_equivocation() {
         m.machine
             .on_majority_claim(Round(0), Prevote, PeerId(1), Some(a.id))
     };
-    assert!(claim(&mut m));
+    assert_eq!(claim(&mut m), Ok(true));
+    assert_eq!(claim(&mut m), Ok(false), "nothing new");
     assert!(matches!(
         m.cast(&second),
         Ok(Added::Conflict { counted: true, .. })

@@ -5,6 +5,11 @@
 //! (Tendermint c1729addc). A round is charged to a peer only after a vote for it has been verified,
 //! so garbage cannot use up the allowance, and only while it is ahead of ours, so that a node that
 //! falls back again and again can always be told of a later round.
+//!
+//! A peer that connects again finds its allowance as it left it. What was counted, and written to
+//! the log, is never dropped within a height: a replay counts it too. So memory is bounded by the
+//! rounds up to ours, two for each connected peer, and [`MAX_LEFT_ROUNDS`] of peers that left,
+//! however often they come and go. Peers that stay are not touched by any such flood.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,6 +24,19 @@ use crate::{
 
 /// How many rounds ahead of ours one peer may open.
 pub const MAX_CATCHUP_ROUNDS: usize = 2;
+/// How many rounds ahead of ours may be held by peers that are gone, before peers that were never
+/// here at this height may open none.
+pub const MAX_LEFT_ROUNDS: usize = 64;
+
+/// Rounds of a height only go forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("round {to} does not follow round {from}")]
+pub struct RoundRegression {
+    /// The present round.
+    pub from: Round,
+    /// The round asked for.
+    pub to: Round,
+}
 
 /// The votes of one round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +46,7 @@ pub struct RoundVoteSet {
     /// The precommits.
     pub precommits: VoteSet,
     /// Power of the validators that voted at all in this round.
-    power: u64,
+    pub(super) power: u64,
 }
 
 impl RoundVoteSet {
@@ -88,7 +106,15 @@ pub struct HeightVoteSet {
     validators: Arc<ValidatorSet>,
     round: Round,
     rounds: BTreeMap<Round, RoundVoteSet>,
-    catchup: BTreeMap<PeerId, Vec<Round>>,
+    pub(super) catchup: BTreeMap<PeerId, CatchUp>,
+}
+
+/// The rounds ahead of ours that a peer has opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct CatchUp {
+    pub(super) rounds: Vec<Round>,
+    /// Whether the peer's connection is down.
+    pub(super) left: bool,
 }
 
 impl HeightVoteSet {
@@ -105,8 +131,13 @@ impl HeightVoteSet {
             rounds,
             catchup,
         };
-        set.set_round(round);
+        set.track_ours();
         set
+    }
+
+    /// Forgets everything and begins with another height, in round 0.
+    pub fn reset(&mut self, height: Height, validators: Arc<ValidatorSet>) {
+        *self = Self::new(self.chain.clone(), height, validators);
     }
 
     /// The height.
@@ -127,10 +158,28 @@ impl HeightVoteSet {
         &self.validators
     }
 
-    /// Moves to `round`, tracking it and the one after. Rounds never go back; a smaller one is
-    /// ignored.
-    pub fn set_round(&mut self, round: Round) {
-        self.round = self.round.max(round);
+    /// Moves to `round`, tracking it and the one after; rounds that were opened before keep their
+    /// votes.
+    ///
+    /// # Errors
+    /// If the round is not later than ours. Round 0 may be entered once more: it is where a height
+    /// begins.
+    pub fn set_round(&mut self, round: Round) -> Result<(), RoundRegression> {
+        let (from, to) = (self.round, round);
+        if to < from || (to == from && from > Round::ZERO) {
+            return Err(RoundRegression { from, to });
+        }
+        self.round = round;
+        self.track_ours();
+        let next = round.next();
+        self.catchup.retain(|_, opened| {
+            opened.rounds.retain(|round| *round > next);
+            !opened.rounds.is_empty()
+        });
+        Ok(())
+    }
+
+    fn track_ours(&mut self) {
         for tracked in [self.round, self.round.next()] {
             self.track(tracked);
         }
@@ -195,38 +244,68 @@ impl HeightVoteSet {
         }
         // A round nobody opened yet: the vote must prove itself before the round is charged to its
         // peer.
-        let (round, next) = (vote.round, self.round.next());
-        let charged = peer.filter(|_| round > next);
-        if let Some(peer) = charged {
-            let rounds = self.catchup.entry(peer).or_default();
-            rounds.retain(|opened| *opened > next);
-            if rounds.len() >= MAX_CATCHUP_ROUNDS {
-                return Err(VoteError::TooManyRounds { peer, round });
-            }
+        let round = vote.round;
+        let charged = peer.filter(|_| round > self.round.next());
+        if let Some(peer) = charged.filter(|peer| !self.may_open(*peer)) {
+            return Err(VoteError::TooManyRounds { peer, round });
         }
         let mut votes = RoundVoteSet::new(self.height, round, &self.validators);
         let added = votes.add(verify, &self.chain, vote)?;
         self.rounds.insert(round, votes);
         if let Some(peer) = charged {
-            self.catchup.entry(peer).or_default().push(round);
+            let opened = self.catchup.entry(peer).or_default();
+            opened.rounds.push(round);
+            opened.left = false;
         }
         Ok(added)
     }
 
-    /// Notes a peer's claim of a majority. Unknown rounds ahead of ours are ignored; false if the
-    /// peer contradicts itself.
+    fn may_open(&self, peer: PeerId) -> bool {
+        match self.catchup.get(&peer) {
+            Some(opened) => opened.rounds.len() < MAX_CATCHUP_ROUNDS,
+            None => self.left_rounds() < MAX_LEFT_ROUNDS,
+        }
+    }
+
+    /// How many rounds ahead of ours are held by peers that are gone.
+    fn left_rounds(&self) -> usize {
+        let left = self.catchup.values().filter(|opened| opened.left);
+        left.map(|opened| opened.rounds.len()).sum()
+    }
+
+    /// A peer's connection is down. Its votes were verified and stay; so does the charge for the
+    /// rounds it opened, until they are no longer ahead of ours.
+    pub fn remove_peer(&mut self, peer: PeerId) {
+        if let Some(opened) = self.catchup.get_mut(&peer) {
+            opened.left = true;
+        }
+    }
+
+    /// A peer's connection is up, perhaps again.
+    pub fn add_peer(&mut self, peer: PeerId) {
+        if let Some(opened) = self.catchup.get_mut(&peer) {
+            opened.left = false;
+        }
+    }
+
+    /// Notes a peer's claim of a majority; returns whether it is new. For unknown rounds ahead of
+    /// ours nothing is noted: a claim proves nothing, so it opens no round.
+    ///
+    /// # Errors
+    /// [`VoteError::ConflictingClaim`] if the peer contradicts itself.
     pub fn set_peer_majority(
         &mut self,
         round: Round,
         kind: VoteKind,
         peer: PeerId,
         block: Option<BlockId>,
-    ) -> bool {
+    ) -> Result<bool, VoteError> {
         if round <= self.round.next() {
             self.track(round);
         }
-        self.rounds
-            .get_mut(&round)
-            .is_none_or(|votes| votes.of_mut(kind).set_peer_majority(peer, block))
+        match self.rounds.get_mut(&round) {
+            Some(votes) => votes.of_mut(kind).set_peer_majority(peer, block),
+            None => Ok(false),
+        }
     }
 }

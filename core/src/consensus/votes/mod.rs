@@ -3,8 +3,11 @@
 
 mod height;
 mod set;
+mod show;
 
-pub use height::{HeightVoteSet, MAX_CATCHUP_ROUNDS, RoundVoteSet};
+pub use height::{
+    HeightVoteSet, MAX_CATCHUP_ROUNDS, MAX_LEFT_ROUNDS, RoundRegression, RoundVoteSet,
+};
 pub use set::{Added, VoteError, VoteSet};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! memory stays bounded, and honest nodes that hold different halves of an equivocation can still
 //! see the same majority (Tendermint v0.8.0, the "2016 double-sign halt").
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     crypto::Verify,
@@ -65,18 +65,28 @@ pub enum VoteError {
         /// The round.
         round: Round,
     },
+    /// A second, different majority claimed by one peer for one set of votes. No two exist.
+    #[error("{peer} claims two majorities of {kind}s in round {round}")]
+    ConflictingClaim {
+        /// The peer.
+        peer: PeerId,
+        /// The set's round.
+        round: Round,
+        /// The set's kind.
+        kind: VoteKind,
+    },
 }
 
 /// The votes for one block (or nil).
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct BlockVotes {
-    block: Option<BlockId>,
+pub(super) struct BlockVotes {
+    pub(super) block: Option<BlockId>,
     /// Whether a peer claimed a majority, so that conflicting votes are counted.
-    claimed: bool,
-    have: BitArray,
-    sum: u64,
+    pub(super) claimed: bool,
+    pub(super) have: BitArray,
+    pub(super) sum: u64,
     /// Votes that are not in the main list because their validator voted for something else first.
-    conflicting: Vec<Vote>,
+    pub(super) conflicting: Vec<Vote>,
 }
 
 /// The votes of one kind in one round.
@@ -89,10 +99,10 @@ pub struct VoteSet {
     /// One vote per validator: its first, or its vote for the majority block.
     votes: Vec<Option<Vote>>,
     have: BitArray,
-    sum: u64,
-    by_block: Vec<BlockVotes>,
+    pub(super) sum: u64,
+    pub(super) by_block: Vec<BlockVotes>,
     majority: Option<Option<BlockId>>,
-    claims: Vec<(PeerId, Option<BlockId>)>,
+    pub(super) claims: BTreeMap<PeerId, Option<BlockId>>,
 }
 
 impl VoteSet {
@@ -115,7 +125,7 @@ impl VoteSet {
             sum: 0,
             by_block: Vec::new(),
             majority: None,
-            claims: Vec::new(),
+            claims: BTreeMap::new(),
         }
     }
 
@@ -292,20 +302,32 @@ impl VoteSet {
         }
     }
 
-    /// Notes that `peer` claims to have seen more than 2/3 for `block`. One claim per peer; false
-    /// if it made another.
-    pub fn set_peer_majority(&mut self, peer: PeerId, block: Option<BlockId>) -> bool {
-        if let Some((_, earlier)) = self.claims.iter().find(|(p, _)| *p == peer) {
-            return *earlier == block;
+    /// Notes that `peer` claims to have seen more than 2/3 for `block`; returns whether the claim
+    /// is new. One claim per peer, also if it connects again: what was counted because of a claim
+    /// stays counted.
+    ///
+    /// # Errors
+    /// [`VoteError::ConflictingClaim`] if the peer made another claim before; the first stays.
+    pub fn set_peer_majority(
+        &mut self,
+        peer: PeerId,
+        block: Option<BlockId>,
+    ) -> Result<bool, VoteError> {
+        match self.claims.get(&peer) {
+            Some(earlier) if *earlier == block => return Ok(false),
+            Some(_) => {
+                let (round, kind) = (self.round, self.kind);
+                return Err(VoteError::ConflictingClaim { peer, round, kind });
+            }
+            None => drop(self.claims.insert(peer, block)),
         }
-        self.claims.push((peer, block));
         match self.by_block.iter_mut().find(|b| b.block == block) {
             Some(tally) => tally.claimed = true,
             None => self
                 .by_block
                 .push(empty_tally(block, true, self.validators.len())),
         }
-        true
+        Ok(true)
     }
 
     /// The commit that these precommits prove, `None` unless more than 2/3 are for one block.

@@ -10,6 +10,14 @@ use crate::{
 const PREVOTE: VoteKind = VoteKind::Prevote;
 const PRECOMMIT: VoteKind = VoteKind::Precommit;
 
+fn two_claims(peer: u16) -> Result<bool, VoteError> {
+    Err(VoteError::ConflictingClaim {
+        peer: PeerId(peer),
+        round: Round(0),
+        kind: PREVOTE,
+    })
+}
+
 /// `TestAddVote`.
 #[test]
 fn a_vote_is_stored_under_its_validator_and_is_no_majority() {
@@ -154,9 +162,9 @@ fn conflicting_votes_count_only_for_claimed_majorities() {
     let from_zero = |block| voters.prevote(block, 0);
     assert_eq!(voters.add(&mut set, &from_zero(None)), Ok(Added::New));
     assert_eq!(conflict(voters.add(&mut set, &from_zero(b1))), Some(false));
-    assert!(set.set_peer_majority(PeerId(1), b1));
+    assert_eq!(set.set_peer_majority(PeerId(1), b1), Ok(true));
     assert_eq!(conflict(voters.add(&mut set, &from_zero(b1))), Some(true));
-    assert!(!set.set_peer_majority(PeerId(1), b2), "one claim per peer");
+    assert_eq!(set.set_peer_majority(PeerId(1), b2), two_claims(1));
     assert_eq!(conflict(voters.add(&mut set, &from_zero(b2))), Some(false));
     assert_eq!(set.vote(0), Some(&from_zero(None)), "the first vote stays");
     voters.add_all(&mut set, b1, 1..2);
@@ -165,7 +173,7 @@ fn conflicting_votes_count_only_for_claimed_majorities() {
     voters.add_all(&mut set, b2, 2..3);
     assert!(set.has_two_thirds_any());
     assert_eq!(set.majority(), None);
-    assert!(set.set_peer_majority(PeerId(2), b1));
+    assert_eq!(set.set_peer_majority(PeerId(2), b1), Ok(true));
     let second = voters.prevote(b1, 2);
     assert_eq!(conflict(voters.add(&mut set, &second)), Some(true));
     assert_eq!(set.majority(), Some(b1));
@@ -186,7 +194,7 @@ fn a_conflicting_vote_is_counted_once() {
     let block = Some(unseen(1));
     voters.add_all(&mut set, None, 0..1);
     voters.add_all(&mut set, block, 1..2);
-    set.set_peer_majority(PeerId(1), block);
+    assert_eq!(set.set_peer_majority(PeerId(1), block), Ok(true));
     let second = voters.prevote(block, 0);
     assert_eq!(conflict(voters.add(&mut set, &second)), Some(true));
     assert_eq!(voters.add(&mut set, &second), Ok(Added::Duplicate));
@@ -206,7 +214,7 @@ fn after_a_majority_a_conflicting_vote_for_it_moves_to_the_front() {
     voters.add_all(&mut set, None, 0..1);
     voters.add_all(&mut set, block, 1..4);
     assert_eq!(set.majority(), Some(block));
-    set.set_peer_majority(PeerId(1), block);
+    assert_eq!(set.set_peer_majority(PeerId(1), block), Ok(true));
     let second = voters.prevote(block, 0);
     assert_eq!(conflict(voters.add(&mut set, &second)), Some(true));
     assert_eq!(set.vote(0), Some(&second));
@@ -223,7 +231,7 @@ fn the_first_majority_stays_even_if_equivocators_make_a_second() {
     let mut set = voters.set(PREVOTE);
     let (b1, b2) = (Some(unseen(1)), Some(unseen(2)));
     voters.add_all(&mut set, b1, 0..3);
-    set.set_peer_majority(PeerId(1), b2);
+    assert_eq!(set.set_peer_majority(PeerId(1), b2), Ok(true));
     for index in 0..3 {
         let second = voters.prevote(b2, index);
         assert_eq!(conflict(voters.add(&mut set, &second)), Some(true));
@@ -236,10 +244,11 @@ fn the_first_majority_stays_even_if_equivocators_make_a_second() {
 fn a_peer_may_repeat_its_claim_but_not_change_it() {
     let voters = Voters::equal(4);
     let mut set = voters.set(PREVOTE);
-    assert!(set.set_peer_majority(PeerId(1), None));
-    assert!(set.set_peer_majority(PeerId(1), None));
-    assert!(!set.set_peer_majority(PeerId(1), Some(unseen(1))));
-    assert!(set.set_peer_majority(PeerId(2), Some(unseen(1))));
+    assert_eq!(set.set_peer_majority(PeerId(1), None), Ok(true));
+    assert_eq!(set.set_peer_majority(PeerId(1), None), Ok(false));
+    let other = Some(unseen(1));
+    assert_eq!(set.set_peer_majority(PeerId(1), other), two_claims(1));
+    assert_eq!(set.set_peer_majority(PeerId(2), other), Ok(true));
     assert_eq!(set.majority(), None, "a claim is no vote");
 }
 
@@ -300,4 +309,41 @@ fn power_counts_and_not_heads() {
     assert!(!set.has_all());
     voters.add_all(&mut set, None, 2..3);
     assert!(set.has_all());
+}
+
+/// One claim for each peer, so a set holds at most one block more for each, and no conflicting
+/// vote for a block that nobody claims.
+#[test]
+fn claims_make_at_most_one_block_each() {
+    let voters = Voters::equal(4);
+    let mut set = voters.set(PREVOTE);
+    voters.add_all(&mut set, None, 0..1);
+    for block in 1..=200 {
+        let other = voters.prevote(Some(unseen(block)), 0);
+        assert_eq!(conflict(voters.add(&mut set, &other)), Some(false));
+        let claimed = set.set_peer_majority(PeerId(u16::from(block % 3)), Some(unseen(block)));
+        assert_eq!(claimed.is_ok(), block <= 3, "block {block}");
+    }
+    assert_eq!((set.by_block.len(), set.claims.len()), (4, 3));
+    for (block, counted) in [(1, true), (2, true), (3, true), (4, false)] {
+        let other = voters.prevote(Some(unseen(block)), 0);
+        assert_eq!(conflict(voters.add(&mut set, &other)), Some(counted));
+    }
+}
+
+#[test]
+fn a_set_is_shown_in_one_line_and_in_full() {
+    let voters = Voters::new(&[1, 2, 3, 1]);
+    let mut set = voters.set(PREVOTE);
+    voters.add_all(&mut set, None, 0..2);
+    assert_eq!(set.set_peer_majority(PeerId(7), Some(unseen(1))), Ok(true));
+    let second = voters.prevote(Some(unseen(1)), 1);
+    assert_eq!(conflict(voters.add(&mut set, &second)), Some(true));
+    insta::assert_snapshot!(set, @"prevotes 1/0 xx__ 3/7");
+    insta::assert_snapshot!(format!("{set:#}"), @r"
+    prevotes 1/0 xx__ 3/7
+      nil: xx__ 3
+      01010101: _x__ 2, 1 conflicting, claimed
+      n7 claims 01010101
+    ");
 }
