@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     app::App,
+    blocksync,
     codec::{DecodeError, Frame},
     consensus::{Decision, Notice, Refusal},
     gossip::PeerError,
@@ -14,13 +15,15 @@ use crate::{
     types::{Hash, Height, Lsn, PeerId, Time, Tx, ValidatorSet},
 };
 
-/// The node's two timers. Arming one replaces its earlier wish.
+/// The node's three timers. Arming one replaces its earlier wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// The step timeout of the consensus machine.
     Consensus,
     /// The next announcement of the gossip machine.
     Gossip,
+    /// The next deadline of the block sync machine.
+    BlockSync,
 }
 
 /// What a host tells a node.
@@ -139,4 +142,7 @@ pub enum Rejection {
     /// The consensus machine refused it.
     #[error(transparent)]
     Consensus(Refusal),
+    /// It answers wrongly, or not at all, or asks too much in block sync.
+    #[error("block sync: {0}")]
+    BlockSync(blocksync::Fault),
 }

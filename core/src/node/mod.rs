@@ -14,6 +14,7 @@ mod pool;
 mod record;
 mod recover;
 mod store;
+mod sync;
 mod view;
 
 use std::{
@@ -29,6 +30,7 @@ pub use store::{StartError, Store, StoreConfig, StoreError};
 
 use crate::{
     app::App,
+    blocksync::{self, BlockSync, Server},
     codec::Frame,
     consensus::{Action, Added, Consensus, Context, Decision, Notice, Refusal, Timeouts},
     crypto::Keys,
@@ -49,6 +51,11 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How often and how eagerly the node talks.
     pub gossip: gossip::Config,
+    /// Whether the node starts by asking its peers for blocks (Tendermint's `fast_sync`), before it
+    /// takes part in consensus.
+    pub block_sync: bool,
+    /// How patient it is then, and when it falls behind later.
+    pub sync: blocksync::Config,
 }
 
 /// A decided block in memory, to help peers that are behind.
@@ -93,10 +100,13 @@ pub struct Node {
     cache: BTreeMap<Height, Decided>,
     /// Messages of the next height that came while this one was still being finished.
     stash: BTreeMap<PeerId, VecDeque<Message>>,
+    blocksync: BlockSync,
+    server: Server,
     replaying: bool,
     halted: Option<String>,
     actions: Vec<Action>,
     outs: Vec<Out>,
+    sync_outs: Vec<blocksync::Out>,
 }
 
 impl Node {
@@ -110,10 +120,13 @@ impl Node {
             Input::Disconnected(peer) => {
                 self.gossip.remove_peer(peer);
                 self.stash.remove(&peer);
+                self.blocksync.remove_peer(peer);
+                self.server.forget(peer);
             }
             Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
             Input::Fire(Timer::Consensus) => self.on_consensus_timer(now, out),
             Input::Fire(Timer::Gossip) => self.on_gossip_timer(now, out),
+            Input::Fire(Timer::BlockSync) => self.blocksync.on_wake(),
             Input::Durable(lsn) => self.on_durable(now, lsn, out),
             Input::Committed(height) => self.on_committed(now, height, out),
             Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
@@ -123,6 +136,13 @@ impl Node {
                 }
             }
         }
+        self.run_sync(now, out);
+    }
+
+    /// Whether the node fetches blocks and takes no part in consensus.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        self.blocksync.is_syncing()
     }
 
     /// The consensus machine, for looking at.
@@ -149,7 +169,10 @@ impl Node {
             cache: &self.cache,
         };
         self.gossip.add_peer(now, peer, &view, &mut self.outs);
+        self.hush();
         self.flush_gossip(out);
+        self.server.forget(peer);
+        self.blocksync.add_peer(peer, &mut self.sync_outs);
     }
 
     fn on_frame(&mut self, now: Time, from: PeerId, frame: &Frame, out: &mut Vec<Output>) {
@@ -161,6 +184,9 @@ impl Node {
                 return;
             }
         };
+        if self.take_for_sync(now, from, (contents, frame.bytes().len()), out) {
+            return;
+        }
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
@@ -175,6 +201,9 @@ impl Node {
             });
         }
         self.flush_gossip(out);
+        if self.is_syncing() {
+            return;
+        }
         for message in contents.messages.iter() {
             self.on_message(now, from, message, out);
         }
@@ -313,6 +342,9 @@ impl Node {
     }
 
     fn on_consensus_timer(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.is_syncing() {
+            return;
+        }
         let verify = &*self.keys.verify;
         let cx = &mut Context {
             now,
@@ -331,6 +363,7 @@ impl Node {
             cache: &self.cache,
         };
         self.gossip.on_wake(now, &view, &mut self.outs);
+        self.hush();
         self.flush_gossip(out);
     }
 

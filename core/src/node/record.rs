@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::types::{ChainId, Hrs, Lsn, Message, PeerId, Time};
+use crate::types::{ChainId, Height, Hrs, Lsn, Message, PeerId, Time};
 
 /// A record and the local time at which its input was handled.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -40,6 +40,15 @@ pub enum Record {
     } = 3,
     /// The own messages of that record were durable and took effect here.
     Released(Lsn) = 4,
+    /// The block of this height came by block sync, from this peer, and was verified. What the log
+    /// holds of the height's rounds is overtaken. Also sees to it that no two heights end at the
+    /// same record.
+    Synced {
+        /// The height.
+        height: Height,
+        /// The peer.
+        from: PeerId,
+    } = 5,
 }
 
 impl Entry {

@@ -4,6 +4,7 @@
 //! receiver and gives the frames that really leave.
 
 mod equivocate;
+mod lying_sync;
 mod silent;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -35,6 +36,7 @@ pub fn filters(plan: &Plan, cast: &Cast, choices: &Choices) -> BTreeMap<PeerId, 
                 Box::new(equivocate::Equivocate::new(node, key, choices.clone()))
             }
             Behaviour::Silent => Box::new(silent::Silent),
+            Behaviour::LyingSync => Box::new(lying_sync::LyingSync::new(node, choices.clone())),
         };
         (node, filter)
     };

@@ -4,7 +4,7 @@
 //! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times
 //! are virtual milliseconds since the start of the run, nodes are numbers from 0.
 
-use engine::{consensus::Timeouts, gossip, types::Span};
+use engine::{blocksync, consensus::Timeouts, gossip, types::Span};
 use serde::{Deserialize, Serialize};
 
 /// Which signatures a run uses.
@@ -48,6 +48,13 @@ pub struct Plan {
     /// Each node's clock against world time, in milliseconds; empty for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clock_offsets_ms: Vec<i64>,
+    /// When each node first starts, in milliseconds; nodes that are not named start at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts_late_ms: Vec<u64>,
+    /// Whether nodes start with block sync, and use it again when they have fallen far behind;
+    /// otherwise gossip alone brings old blocks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub block_sync: bool,
     /// Milliseconds between two client transactions; 0 for none.
     #[serde(default)]
     pub tx_every_ms: u64,
@@ -120,6 +127,9 @@ pub enum Behaviour {
     Equivocate,
     /// Says nothing at all.
     Silent,
+    /// Claims blocks that nobody has, and answers questions for blocks with other ones, with
+    /// nothing, or not.
+    LyingSync,
 }
 
 /// Something that goes wrong.
@@ -255,6 +265,19 @@ impl TimeoutsMs {
 }
 
 impl Plan {
+    /// How patient nodes are in block sync: a question, the answerer's disk (which others keep busy,
+    /// too) and the answer take half of the time allowed.
+    #[must_use]
+    pub fn block_sync_config(&self) -> blocksync::Config {
+        let answer = Span::micros(2 * self.link.latency_us.max + 16 * self.sync_us.max);
+        let request_timeout = answer.plus(Span::millis(10)).times(2);
+        blocksync::Config {
+            far: self.block_sync.then_some(3),
+            request_timeout,
+            patience: request_timeout.times(2),
+        }
+    }
+
     /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the
     /// way, so that a node which is not stuck has rarely anything to announce.
     #[must_use]

@@ -18,8 +18,8 @@ use engine::{
     consensus::Decision,
     node::{Entry, Record},
     types::{
-        Address, BlockId, Hash, Height, Lsn, Message, PartSetHeader, PeerId, Proposal, PublicKey,
-        Signature, Time, Vote, VoteKind,
+        Address, Block, BlockId, Commit, CommitSig, Hash, Height, Lsn, Message, PartSetHeader,
+        PeerId, Proposal, PublicKey, Signature, SyncMessage, Time, ValidatorIndex, Vote, VoteKind,
     },
 };
 
@@ -176,9 +176,47 @@ impl Ghost {
                 | Message::VoteSetMaj23 { .. }
                 | Message::VoteSetBits { .. }
                 | Message::Txs(_)
-                | Message::Evidence(_)
-                | Message::BlockSync(_) => {}
+                | Message::Evidence(_) => {}
+                Message::BlockSync(message) => {
+                    if let SyncMessage::BlockResponse { block, commit } = message {
+                        self.on_block(node, block, commit);
+                    }
+                }
             }
+        }
+    }
+
+    /// A whole block was delivered with its commit: all its parts, and the votes in the commit.
+    fn on_block(&mut self, node: usize, block: &Block, commit: &Commit) {
+        let height = block.header.height;
+        if height.0 < self.base || height.0 > self.tip.saturating_add(AHEAD) {
+            return;
+        }
+        let (_, parts) = block.cut();
+        for part in parts.have().ones().filter_map(|i| parts.part(i)) {
+            if let Some(seen) = self.height_mut(height) {
+                seen.mark_part(node, part);
+            }
+        }
+        for (index, entry) in commit.signatures.iter().enumerate() {
+            let (block, signature) = match *entry {
+                CommitSig::Absent => continue,
+                CommitSig::Nil(signature) => (None, signature),
+                CommitSig::Block(signature) => (Some(commit.block), signature),
+            };
+            let Some(address) = self.addresses.get(index).copied() else {
+                return;
+            };
+            let vote = Vote {
+                kind: VoteKind::Precommit,
+                height: commit.height,
+                round: commit.round,
+                block,
+                index: ValidatorIndex::new(index),
+                address,
+                signature,
+            };
+            self.see_vote(node, &vote);
         }
     }
 

@@ -138,6 +138,11 @@ impl Digest {
                 self.u8(4);
                 self.u64(lsn.0);
             }
+            Record::Synced { height, from } => {
+                self.u8(5);
+                self.u64(height.0);
+                self.peer(*from);
+            }
         }
     }
 

@@ -280,6 +280,7 @@ fn record(entry: &Entry) -> String {
             format!("own {}", own.join(", "))
         }
         Record::Released(lsn) => format!("released {}", lsn.0),
+        Record::Synced { height, from } => format!("block {height} synced from {from}"),
     }
 }
 

@@ -171,7 +171,9 @@ impl World {
 
     fn schedule_plan(&mut self) {
         for node in self.nodes() {
-            self.queue.push(START, Pending::Start { node });
+            let late = self.plan.starts_late_ms.get(usize::from(node.0));
+            let at = START.after(Span::millis(late.copied().unwrap_or(0)));
+            self.queue.push(at, Pending::Start { node });
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             if let Some(ms) = faults::begins_at(fault) {
@@ -432,6 +434,7 @@ impl World {
             let name = match timer {
                 Timer::Consensus => "consensus",
                 Timer::Gossip => "gossip",
+                Timer::BlockSync => "blocksync",
             };
             self.emit(Some(node), What::Fired { timer: name });
             self.input(node, Input::Fire(timer));
