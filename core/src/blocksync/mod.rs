@@ -74,7 +74,7 @@ pub enum Out {
 /// What a peer did wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A block that was not asked for, or came after its time. It is not stored.
+    /// A block that was not asked for. It is not stored.
     #[error("block {0} was not asked for")]
     Unsolicited(Height),
     /// It did not answer in time; passed over for a while.
@@ -141,6 +141,8 @@ struct Request {
     peer: PeerId,
     height: Height,
     by: Time,
+    /// Its time has passed. Another peer is asked, but the answer is taken if it comes.
+    late: bool,
 }
 
 /// The state of the machine.
@@ -269,8 +271,9 @@ impl BlockSync {
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.strikes = 0;
         }
-        // The node may have gone over to consensus since it asked.
-        let wanted = height >= self.next && self.window() > 0;
+        // A node that has gone over to consensus since it asked still takes the next block: its
+        // commit is stronger than what the round is doing.
+        let wanted = height == self.next || (height > self.next && self.is_syncing());
         let fits = height == self.next || self.bytes + received.bytes <= MAX_BYTES;
         if wanted && fits && !self.blocks.contains_key(&height) {
             self.bytes += received.bytes;
@@ -338,16 +341,16 @@ impl BlockSync {
             return false;
         };
         let waited = now.since(since) >= self.config.patience;
-        let ahead = |peer: &Peer| {
-            peer.is_usable(now) && peer.has(self.next) && peer.height > self.next
-        };
-        (self.heard || waited)
-            && self.next_block().is_none()
-            && !self.peers.values().any(ahead)
+        let ahead =
+            |peer: &Peer| peer.is_usable(now) && peer.has(self.next) && peer.height > self.next;
+        (self.heard || waited) && self.next_block().is_none() && !self.peers.values().any(ahead)
     }
 
     fn take_request(&mut self, peer: PeerId, height: Height) -> bool {
-        let at = self.requests.iter().position(|r| (r.peer, r.height) == (peer, height));
+        let at = self
+            .requests
+            .iter()
+            .position(|r| (r.peer, r.height) == (peer, height));
         self.changed |= at.is_some();
         at.map(|at| self.requests.swap_remove(at)).is_some()
     }
@@ -371,10 +374,12 @@ impl BlockSync {
 
     /// Passes over the peers that did not answer in time.
     fn expire(&mut self, now: Time, out: &mut Vec<Out>) {
-        let late = |request: &&Request| request.by <= now;
-        let silent: Vec<Request> = self.requests.iter().filter(late).copied().collect();
-        self.requests.retain(|request| request.by > now);
-        for Request { peer, height, .. } in silent {
+        for request in &mut self.requests {
+            let Request { peer, height, .. } = *request;
+            if request.late || request.by > now {
+                continue;
+            }
+            request.late = true;
             if let Some(state) = self.peers.get_mut(&peer) {
                 let times = (2 << state.strikes.min(8)).min(MAX_PAUSE);
                 state.strikes = state.strikes.saturating_add(1);
@@ -392,7 +397,8 @@ impl BlockSync {
         }
         for ahead in 0..self.window() {
             let height = Height(self.next.0.saturating_add(ahead));
-            let asked = self.requests.iter().any(|request| request.height == height);
+            let waits = |request: &Request| request.height == height && !request.late;
+            let asked = self.requests.iter().any(waits);
             if asked || self.blocks.contains_key(&height) {
                 continue;
             }
@@ -403,7 +409,14 @@ impl BlockSync {
                 continue;
             };
             let by = now.after(self.config.request_timeout);
-            self.requests.push(Request { peer, height, by });
+            self.requests.retain(|request| request.peer != peer);
+            let late = false;
+            self.requests.push(Request {
+                peer,
+                height,
+                by,
+                late,
+            });
             let message = SyncMessage::BlockRequest { height };
             out.push(Out::Send { to: peer, message });
         }
@@ -426,11 +439,16 @@ impl BlockSync {
     /// Of the peers that have the block and nothing to do, the most reliable; of these the one
     /// asked longest ago.
     fn pick(&mut self, now: Time, height: Height) -> Option<PeerId> {
-        let least = if self.is_syncing() { height } else { self.far()? };
+        let least = if self.is_syncing() {
+            height
+        } else {
+            self.far()?
+        };
         let requests = &self.requests;
         let free = self.peers.iter_mut().filter(|(id, peer)| {
             let can = peer.is_usable(now) && peer.has(height) && peer.height >= least;
-            can && !requests.iter().any(|request| request.peer == **id)
+            let busy = |request: &Request| request.peer == **id && !request.late;
+            can && !requests.iter().any(busy)
         });
         let (id, peer) = free.min_by_key(|(_, peer)| (peer.strikes, peer.turn))?;
         self.turns += 1;
@@ -440,7 +458,8 @@ impl BlockSync {
 
     /// When to look again: an answer is late, a peer may be asked again, patience ends.
     fn next_due(&self, now: Time) -> Option<Time> {
-        let answers = self.requests.iter().map(|request| request.by);
+        let waiting = self.requests.iter().filter(|request| !request.late);
+        let answers = waiting.map(|request| request.by);
         let pauses = self.peers.values().filter_map(|peer| {
             let wanted = self.window() > 0 && peer.has(self.next) && !peer.banned;
             peer.paused.filter(|until| wanted && *until > now)

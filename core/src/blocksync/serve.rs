@@ -55,7 +55,10 @@ impl Server {
 
     /// A peer asks for a block that is not in memory.
     pub fn wait_for(&mut self, peer: PeerId, height: Height) -> Answer {
-        let loading = self.peers.values().any(|asking| asking.waiting.contains(&height));
+        let loading = self
+            .peers
+            .values()
+            .any(|asking| asking.waiting.contains(&height));
         let asking = self.peers.entry(peer).or_default();
         if asking.waiting.len() >= MAX_WAITING && !asking.waiting.contains(&height) {
             return Answer::Refuse;
@@ -86,7 +89,10 @@ mod tests {
         assert!((0..MAX_QUESTIONS).all(|_| server.admit(now, PEER)));
         assert!(!server.admit(now, PEER), "one too many");
         assert!(server.admit(now, PeerId(4)), "others may");
-        assert!(server.admit(now.after(SECOND), PEER), "a second later it may again");
+        assert!(
+            server.admit(now.after(SECOND), PEER),
+            "a second later it may again"
+        );
     }
 
     #[test]
@@ -96,7 +102,11 @@ mod tests {
         assert!(heights().all(|h| server.wait_for(PEER, h) == Answer::Load));
         let more = Height(99);
         assert_eq!(server.wait_for(PEER, more), Answer::Refuse);
-        assert_eq!(server.wait_for(PEER, Height(1)), Answer::Wait, "asked again");
+        assert_eq!(
+            server.wait_for(PEER, Height(1)),
+            Answer::Wait,
+            "asked again"
+        );
         assert_eq!(server.loaded(Height(1)), [PEER]);
         assert_eq!(server.wait_for(PEER, more), Answer::Load);
     }

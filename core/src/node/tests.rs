@@ -1,6 +1,8 @@
 //! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
 //! barrier.
 
+mod sync;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
@@ -9,7 +11,7 @@ use crate::{
     crypto::{Ed25519, Ed25519Key, Sign},
     ledger::Genesis,
     storage::MemoryStorage,
-    types::{ChainId, Span, ValidatorUpdate},
+    types::{ChainId, Channel, Span, ValidatorUpdate},
 };
 
 /// A node with its disk, as the smallest host there is.
@@ -21,10 +23,18 @@ struct Host {
     decided: Vec<(Height, crate::types::Hash)>,
     /// Outputs of the durability barrier in order, to look at.
     trail: Vec<&'static str>,
+    rejected: Vec<(PeerId, Rejection)>,
+    /// Heights that came by block sync, and from whom.
+    synced: BTreeMap<u64, PeerId>,
 }
+
+/// What leaves a liar instead of a message.
+type Lie = fn(&Message) -> Option<Message>;
 
 struct Net {
     now: Time,
+    config: Config,
+    lies: BTreeMap<PeerId, Lie>,
     hosts: Vec<Host>,
     mail: VecDeque<(PeerId, PeerId, Frame)>,
     /// Nodes that get and send nothing.
@@ -67,10 +77,16 @@ fn quick() -> Config {
 
 impl Net {
     fn new(n: u8) -> Self {
+        Self::with(n, quick())
+    }
+
+    fn with(n: u8, config: Config) -> Self {
         let now = Time(1_000_000_000);
         let hosts = (0..n).map(|_| None).collect::<Vec<Option<Host>>>();
         let mut net = Self {
             now,
+            config,
+            lies: BTreeMap::new(),
             hosts: Vec::new(),
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
@@ -103,8 +119,9 @@ impl Net {
         let (store, found) = Store::start(&mut disk, "data", &genesis(n), small).unwrap();
         let mut out = Vec::new();
         let key = keys(u8::try_from(id).unwrap());
-        let node = Node::recover(&quick(), key, found, self.now, &mut out);
+        let node = Node::recover(&self.config, key, found, self.now, &mut out);
         let (timers, decided, trail) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let rejected = Vec::new();
         let mut host = Host {
             node,
             store,
@@ -112,6 +129,8 @@ impl Net {
             timers,
             decided,
             trail,
+            rejected,
+            synced: BTreeMap::new(),
         };
         let mail = host.carry_out(self.now, PeerId(u16::try_from(id).unwrap()), out);
         (host, mail)
@@ -134,15 +153,25 @@ impl Net {
     /// Delivers all mail, then the next timer; until every node outside the cut has decided
     /// `height`.
     fn run_to(&mut self, height: u64) {
-        for _ in 0..200_000 {
+        for _ in 0..400_000 {
             let behind = |(id, host): (usize, &Host)| {
                 let cut = self.cut.contains(&PeerId(u16::try_from(id).unwrap()));
                 !cut && host.node.consensus().chain().height < Height(height)
             };
             if !self.hosts.iter().enumerate().any(behind) {
+                let rejected = self.hosts.iter().flat_map(|host| &host.rejected);
+                let unjust: Vec<_> = rejected
+                    .filter(|(peer, _)| !self.lies.contains_key(peer))
+                    .collect();
+                assert!(unjust.is_empty(), "among correct nodes: {unjust:?}");
                 return;
             }
             if let Some((from, to, frame)) = self.mail.pop_front() {
+                let told = match self.lies.get(&from) {
+                    Some(lie) => sync::lied(&frame, *lie),
+                    None => Some(frame),
+                };
+                let Some(frame) = told else { continue };
                 if !self.cut.contains(&from) && !self.cut.contains(&to) {
                     self.input(usize::from(to.0), Input::Receive { from, frame });
                 }
@@ -188,6 +217,9 @@ impl Host {
                     if matches!(entry.record, Record::Own { .. }) {
                         self.trail.push("append");
                     }
+                    if let Record::Synced { height, from } = entry.record {
+                        self.synced.insert(height.0, from);
+                    }
                     self.store.append(&mut self.disk, lsn, &entry).unwrap();
                 }
                 Output::SaveSignState(state) => {
@@ -221,7 +253,7 @@ impl Host {
                 Output::Decided {
                     height, app_hash, ..
                 } => self.decided.push((height, app_hash)),
-                Output::Rejected { reason, .. } => panic!("rejected among correct nodes: {reason}"),
+                Output::Rejected { peer, reason } => self.rejected.push((peer, reason)),
                 Output::Refused(reason) => panic!("refused: {reason}"),
                 Output::Halted { reason } => panic!("halted: {reason}"),
                 Output::Notice(_) => {}

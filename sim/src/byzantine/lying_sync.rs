@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use engine::{
     codec::Frame,
-    types::{
-        Block, Bounded, Channel, Commit, CommitSig, Height, Message, PeerId, SyncMessage, Tx,
-    },
+    types::{Block, Bounded, Channel, Commit, CommitSig, Height, Message, PeerId, SyncMessage, Tx},
 };
 
 use crate::{
@@ -46,7 +44,12 @@ impl LyingSync {
 
     /// A number below `n` for what it tells this receiver about this height.
     fn draw(&self, to: PeerId, height: Height, n: u64) -> u64 {
-        let coords = [u64::from(self.node.0), u64::from(to.0), height.0, ABOUT_SYNC];
+        let coords = [
+            u64::from(self.node.0),
+            u64::from(to.0),
+            height.0,
+            ABOUT_SYNC,
+        ];
         self.choices.draw(Stream::Byzantine, coords).below(n)
     }
 
