@@ -30,10 +30,12 @@ impl Node {
         for message in contents.messages.iter() {
             if let Message::BlockSync(message) = message {
                 self.on_sync_message(now, from, (message, bytes), out);
-            } else if let Some(done) = height_of(message).and_then(Height::prev) {
-                // Nobody is at a height without having the blocks before it.
-                self.blocksync.on_claim(from, done);
             }
+        }
+        // Nobody is at a height without having the blocks before it.
+        let height = contents.messages.iter().filter_map(height_of).max();
+        if let Some(done) = height.and_then(Height::prev) {
+            self.blocksync.on_claim(from, done);
         }
         match contents.channel {
             Channel::BlockSync => true,
