@@ -195,16 +195,14 @@ fn nothing(message: &Message) -> Option<Message> {
 
 /// Claims a thousand blocks more than there are.
 fn boast(message: &Message) -> Option<Message> {
-    match message {
-        Message::BlockSync(SyncMessage::StatusResponse { height, .. }) => {
-            let (base, height) = (Height::FIRST, Height(height.0.saturating_add(1_000)));
-            Some(Message::BlockSync(SyncMessage::StatusResponse {
-                base,
-                height,
-            }))
-        }
-        other => nothing(other),
-    }
+    let Message::BlockSync(SyncMessage::StatusResponse { height, .. }) = message else {
+        return nothing(message);
+    };
+    let (base, height) = (Height::FIRST, Height(height.0.saturating_add(1_000)));
+    Some(Message::BlockSync(SyncMessage::StatusResponse {
+        base,
+        height,
+    }))
 }
 
 #[test]
