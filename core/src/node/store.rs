@@ -3,9 +3,10 @@
 //! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a
 //! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
 //!
-//! At a commit the order is: log synced, block stored, end of height in the log, application stored,
-//! state stored; each durable before the next. So after a crash the stored heights satisfy `state <= app
-//! <= blocks <= state + 1`, and what is missing is executed again from the stored block.
+//! At a commit the order is: log synced, block stored, end of height in the log, application
+//! stored, state stored; each durable before the next. So after a crash the stored heights satisfy
+//! `state <= app <= blocks <= state + 1`, and what is missing is executed again from the stored
+//! block.
 
 use std::sync::Arc;
 

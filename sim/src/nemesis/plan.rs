@@ -265,8 +265,15 @@ impl TimeoutsMs {
 }
 
 impl Plan {
-    /// How patient nodes are in block sync: a question, the answerer's disk (which others keep busy,
-    /// too) and the answer take half of the time allowed.
+    /// When a node first starts, in milliseconds.
+    #[must_use]
+    pub fn starts_after_ms(&self, node: u16) -> u64 {
+        let late = self.starts_late_ms.get(usize::from(node));
+        late.copied().unwrap_or(0)
+    }
+
+    /// How patient nodes are in block sync: a question, the answerer's disk (which others keep
+    /// busy, too) and the answer take half of the time allowed.
     #[must_use]
     pub fn block_sync_config(&self) -> blocksync::Config {
         let answer = Span::micros(2 * self.link.latency_us.max + 16 * self.sync_us.max);

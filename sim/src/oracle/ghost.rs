@@ -18,8 +18,8 @@ use engine::{
     consensus::Decision,
     node::{Entry, Record},
     types::{
-        Address, Block, BlockId, Commit, CommitSig, Hash, Height, Lsn, Message, PartSetHeader,
-        PeerId, Proposal, PublicKey, Signature, SyncMessage, Time, ValidatorIndex, Vote, VoteKind,
+        Address, Block, BlockId, Commit, Hash, Height, Lsn, Message, PartSetHeader, PeerId,
+        Proposal, PublicKey, Signature, SyncMessage, Time, Vote, VoteKind,
     },
 };
 
@@ -28,7 +28,7 @@ use super::{
     own::{Act, Life, News, Slot, Value},
     quorum::{MAX_MEMBERS, Mask, Powers},
     rotation::Rotation,
-    seen::{DecisionSeen, HeightSeen, ProposalSeen},
+    seen::{DecisionSeen, HeightSeen, ProposalSeen, votes_in},
 };
 use crate::trace::{Event, What};
 
@@ -198,24 +198,7 @@ impl Ghost {
                 seen.mark_part(node, part);
             }
         }
-        for (index, entry) in commit.signatures.iter().enumerate() {
-            let (block, signature) = match *entry {
-                CommitSig::Absent => continue,
-                CommitSig::Nil(signature) => (None, signature),
-                CommitSig::Block(signature) => (Some(commit.block), signature),
-            };
-            let Some(address) = self.addresses.get(index).copied() else {
-                return;
-            };
-            let vote = Vote {
-                kind: VoteKind::Precommit,
-                height: commit.height,
-                round: commit.round,
-                block,
-                index: ValidatorIndex::new(index),
-                address,
-                signature,
-            };
+        for vote in votes_in(commit, &self.addresses) {
             self.see_vote(node, &vote);
         }
     }

@@ -171,9 +171,8 @@ impl World {
 
     fn schedule_plan(&mut self) {
         for node in self.nodes() {
-            let late = self.plan.starts_late_ms.get(usize::from(node.0));
-            let at = START.after(Span::millis(late.copied().unwrap_or(0)));
-            self.queue.push(at, Pending::Start { node });
+            let late = Span::millis(self.plan.starts_after_ms(node.0));
+            self.queue.push(START.after(late), Pending::Start { node });
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             if let Some(ms) = faults::begins_at(fault) {
