@@ -96,7 +96,7 @@
 //!
 //! ```text
 //! 4  node                          joins the rooms, owns the durability barrier
-//! 3  consensus   gossip            two pure machines
+//! 3  consensus gossip blocksync    three pure machines
 //! 2  wal   ledger   app   privval  what is stored, executed, signed
 //! 1  codec   crypto   storage      bytes, keys, the file trait
 //! 0  types                         height, round, block, vote, proposal, parts, validators
@@ -106,6 +106,7 @@
 //! is, `docs/TENDERMINT_ROWS.md` what became of each item of Tendermint's consensus package.
 
 pub mod app;
+pub mod blocksync;
 pub mod codec;
 pub mod consensus;
 pub mod crypto;

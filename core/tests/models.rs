@@ -411,7 +411,7 @@ proptest! {
                     prop_assert_eq!(word_of(&added), model.vote(vote, peer));
                 }
                 HeightEvent::Round(round) => {
-                    votes.set_round(Round(round));
+                    let _ = votes.set_round(Round(round));
                     model.go(round);
                 }
                 HeightEvent::Track(round) => {

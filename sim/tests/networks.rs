@@ -249,11 +249,13 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                 1u64..5,
                 any::<bool>(),
                 prop::collection::vec(-3_000i64..3_000, nodes),
+                any::<bool>(),
+                prop::collection::vec(0u64..2_000, 0..2),
             ),
         )
             .prop_map(
                 |(seed, powers, faults, (min, more, loss_ppm, duplicate_ppm), rest)| {
-                    let (slack, skip_commit, clock_offsets_ms) = rest;
+                    let (slack, skip_commit, clock_offsets_ms, block_sync, starts_late_ms) = rest;
                     let max = min + more;
                     let wait = (max / 1_000 + 5) * slack;
                     let timeouts = TimeoutsMs {
@@ -286,6 +288,8 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                             max: 3_000,
                         },
                         clock_offsets_ms,
+                        block_sync,
+                        starts_late_ms,
                         tx_every_ms: 50,
                         clients: Clients::default(),
                         faults_end_ms: 8_000,

@@ -10,7 +10,7 @@ const ENGINE: &[&[&str]] = &[
     &["types"],
     &["codec", "crypto", "storage"],
     &["wal", "ledger", "app", "privval"],
-    &["consensus", "gossip"],
+    &["consensus", "gossip", "blocksync"],
     &["node"],
 ];
 

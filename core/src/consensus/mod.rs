@@ -181,6 +181,8 @@ pub struct Consensus {
     last_commit: Option<VoteSet>,
     /// The round whose precommits decide, once there is one.
     commit_round: Option<Round>,
+    /// Whether [`Consensus::start`] was called at this height.
+    begun: bool,
     decided: bool,
     /// L47 fires once per round.
     precommit_timeout_set: bool,
@@ -233,6 +235,7 @@ impl Consensus {
             chain,
             last_commit: seen,
             commit_round: None,
+            begun: false,
             decided: false,
             precommit_timeout_set: false,
             proof_due,
@@ -251,7 +254,8 @@ impl Consensus {
     /// # Panics
     /// If the height has begun before.
     pub fn start(&mut self, cx: &mut Context<'_>, wait: Span) {
-        assert_eq!(self.at.step, Step::NewHeight, "a height begins once");
+        assert!(!self.begun, "a height begins once");
+        self.begun = true;
         self.start_time = cx.now.after(wait);
         self.notice_step(cx);
         let all = self.last_commit.as_ref().is_some_and(VoteSet::has_all);
@@ -287,6 +291,29 @@ impl Consensus {
             self.set_last_block(&block);
         }
         self.start(cx, wait);
+    }
+
+    /// Goes to the height after `chain`, whose last block was decided by others (Tendermint's
+    /// `updateToState` with a `LastCommit` rebuilt from `seen`). Whatever was locked or valid
+    /// belonged to a decided height. Call [`Consensus::start`] when the height shall begin.
+    ///
+    /// # Panics
+    /// If `chain` is not the state after this height, or `seen` is not its commit.
+    pub fn adopt(&mut self, cx: &mut Context<'_>, chain: State, seen: VoteSet) {
+        assert_eq!(
+            chain.height, self.at.height,
+            "blocks are adopted one after the other"
+        );
+        let ticker = self.ticker.clone();
+        *self = Self::new(self.timeouts.clone(), self.address, chain, Some(seen));
+        self.ticker = ticker;
+        self.notice_step(cx);
+    }
+
+    /// Whether this height has begun; not yet if it was adopted.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// How long the steps wait.

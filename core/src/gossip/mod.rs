@@ -152,6 +152,21 @@ impl Gossip {
         });
     }
 
+    /// Tells every peer at once where this node stands.
+    pub fn announce(&self, now: Time, view: &impl View, out: &mut Vec<Out>) {
+        let frame = frame_of(self.step_message(now, view));
+        out.extend(self.peers.keys().map(|peer| Out::Send {
+            to: *peer,
+            frame: frame.clone(),
+        }));
+    }
+
+    /// Whether a block was asked for with [`Out::Load`] and is not here yet.
+    #[must_use]
+    pub fn is_loading(&self, height: Height) -> bool {
+        self.loading.contains(&height)
+    }
+
     /// A connection is down: nothing of the peer is kept.
     pub fn remove_peer(&mut self, peer: PeerId) {
         self.peers.remove(&peer);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     consensus::{Context, Decision},
-    node::{CACHE, Committing, Decided, Node, Output, view::NodeView},
+    node::{CACHE, Committing, Decided, Node, Output, recover::vote_set, view::NodeView},
     types::{Height, Hrs, Round, Step, Time},
 };
 
@@ -42,14 +42,16 @@ impl Node {
         assert_eq!(height, state.height, "commits become durable in order");
         let validators = Arc::clone(self.consensus.validators());
         let (parts, commit) = (decision.parts.clone(), decision.commit.clone());
-        self.cache.insert(
-            height,
-            Decided {
-                parts,
-                commit,
-                validators,
-            },
-        );
+        let decided = Decided {
+            parts,
+            commit,
+            validators,
+        };
+        let seen = self
+            .blocksync
+            .is_syncing()
+            .then(|| vote_set(&decided, &state, &self.keys));
+        self.cache.insert(height, decided);
         while self.cache.len() > CACHE {
             self.cache.pop_first();
         }
@@ -71,8 +73,17 @@ impl Node {
             round: Round::ZERO,
             step: Step::NewHeight,
         };
-        self.consensus.advance(cx, state);
-        self.log_start(now, before, out);
+        self.blocksync.advance(height.next());
+        if let Some(seen) = seen {
+            // What was signed of the height and not released yet is overtaken.
+            self.unreleased.clear();
+            self.unsigned.clear();
+            self.consensus.adopt(cx, state, seen);
+            self.consensus.set_last_block(&block);
+        } else {
+            self.consensus.advance(cx, state);
+            self.log_start(now, before, out);
+        }
         // First, for the actions may ask for the next block.
         self.update_pool(&block.txs, out);
         self.carry_out(now, out);
@@ -91,6 +102,10 @@ impl Node {
         block: Option<Box<Decided>>,
         out: &mut Vec<Output>,
     ) {
+        self.serve_loaded(height, block.as_deref(), out);
+        if !self.gossip.is_loading(height) {
+            return; // old blocks for peers that sync would only drive out what gossip needs
+        }
         if let Some(block) = block {
             self.cache.insert(height, *block);
             if self.cache.len() > CACHE {

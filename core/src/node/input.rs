@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     app::{App, TxError},
+    blocksync,
     codec::{DecodeError, Frame},
     consensus::{Decision, Notice, Refusal, VoteError},
     gossip::PeerError,
@@ -14,13 +15,15 @@ use crate::{
     types::{Hash, Height, Lsn, PeerId, Time, Tx, ValidatorSet},
 };
 
-/// The node's two timers. Arming one replaces its earlier wish.
+/// The node's three timers. Arming one replaces its earlier wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// The step timeout of the consensus machine.
     Consensus,
     /// The next announcement of the gossip machine.
     Gossip,
+    /// The next deadline of the block sync machine.
+    BlockSync,
 }
 
 /// What a host tells a node.
@@ -150,6 +153,9 @@ pub enum Rejection {
     /// A transaction that is none.
     #[error(transparent)]
     Tx(TxError),
+    /// It answers wrongly, or not at all, or asks too much in block sync.
+    #[error("block sync: {0}")]
+    BlockSync(blocksync::Fault),
 }
 
 impl Rejection {
@@ -161,6 +167,13 @@ impl Rejection {
     pub fn blames_peer(&self) -> bool {
         match self {
             Self::Decode(_) | Self::Peer(_) | Self::Evidence(_) | Self::Tx(_) => true,
+            Self::BlockSync(fault) => match fault {
+                blocksync::Fault::NotThere(_) | blocksync::Fault::Wrong { .. } => true,
+                // Links lose answers and repeat frames.
+                blocksync::Fault::NoAnswer(_)
+                | blocksync::Fault::Unsolicited(_)
+                | blocksync::Fault::TooMany => false,
+            },
             Self::Consensus(refusal) => match refusal {
                 Refusal::ProposalSignature => true,
                 Refusal::ProposalConflict | Refusal::Part(_) => false,

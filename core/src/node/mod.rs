@@ -18,6 +18,7 @@ pub mod pool;
 mod record;
 mod recover;
 mod store;
+mod sync;
 mod txs;
 mod view;
 
@@ -36,6 +37,7 @@ pub use store::{StartError, Store, StoreConfig, StoreError};
 
 use crate::{
     app::App,
+    blocksync::{self, BlockSync, Server},
     codec::Frame,
     consensus::{Action, Added, Consensus, Context, Decision, Notice, Refusal, Timeouts},
     crypto::Keys,
@@ -56,6 +58,11 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How often and how eagerly the node talks.
     pub gossip: gossip::Config,
+    /// Whether the node starts by asking its peers for blocks (Tendermint's `fast_sync`), before it
+    /// takes part in consensus.
+    pub block_sync: bool,
+    /// How patient it is then, and when it falls behind later.
+    pub sync: blocksync::Config,
 }
 
 /// A decided block in memory, to help peers that are behind.
@@ -101,10 +108,13 @@ pub struct Node {
     cache: BTreeMap<Height, Decided>,
     /// Messages of the next height that came while this one was still being finished.
     stash: BTreeMap<PeerId, VecDeque<Message>>,
+    blocksync: BlockSync,
+    server: Server,
     replaying: bool,
     halted: Option<String>,
     actions: Vec<Action>,
     outs: Vec<Out>,
+    sync_outs: Vec<blocksync::Out>,
 }
 
 impl Node {
@@ -127,15 +137,25 @@ impl Node {
                 self.pool.disconnect(peer);
                 self.consensus.set_connected(peer, false);
                 self.stash.remove(&peer);
+                self.blocksync.remove_peer(peer);
+                self.server.forget(peer);
             }
             Input::Receive { from, frame } => self.on_frame(now, from, &frame, out),
             Input::Fire(Timer::Consensus) => self.on_consensus_timer(now, out),
             Input::Fire(Timer::Gossip) => self.on_gossip_timer(now, out),
+            Input::Fire(Timer::BlockSync) => self.blocksync.on_wake(),
             Input::Durable(lsn) => self.on_durable(now, lsn, out),
             Input::Committed(height) => self.on_committed(now, height, out),
             Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
             Input::Submit(tx) => self.on_submit(now, tx, out),
         }
+        self.run_sync(now, out);
+    }
+
+    /// Whether the node fetches blocks and takes no part in consensus.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        self.blocksync.is_syncing()
     }
 
     fn on_connected(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) {
@@ -148,8 +168,11 @@ impl Node {
         let pending = self.evidence.pending(MAX_PENDING);
         self.gossip
             .hand_over_evidence(peer, &pending, &mut self.outs);
+        self.hush();
         self.flush_gossip(out);
         txs::send_txs(self.pool.connect(peer), out);
+        self.server.forget(peer);
+        self.blocksync.add_peer(peer, &mut self.sync_outs);
     }
 
     fn on_frame(&mut self, now: Time, from: PeerId, frame: &Frame, out: &mut Vec<Output>) {
@@ -161,6 +184,9 @@ impl Node {
                 return;
             }
         };
+        if self.take_for_sync(now, from, (contents, frame.bytes().len()), out) {
+            return;
+        }
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
@@ -175,6 +201,9 @@ impl Node {
             });
         }
         self.flush_gossip(out);
+        if self.is_syncing() {
+            return;
+        }
         for message in contents.messages.iter() {
             self.on_message(now, from, message, out);
         }
@@ -322,6 +351,9 @@ impl Node {
     }
 
     fn on_consensus_timer(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.is_syncing() {
+            return;
+        }
         let verify = &*self.keys.verify;
         let cx = &mut Context {
             now,
@@ -342,6 +374,7 @@ impl Node {
         self.gossip.on_wake(now, &view, &mut self.outs);
         let pending = self.evidence.pending(MAX_EVIDENCE);
         self.gossip.repeat_evidence(now, &pending, &mut self.outs);
+        self.hush();
         self.flush_gossip(out);
         let patience = self.gossip.config().interval_max;
         txs::send_txs(self.pool.offer_again(now, patience), out);

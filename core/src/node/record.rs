@@ -42,6 +42,15 @@ pub enum Record {
     Released(Lsn) = 4,
     /// Transactions began to wait at this height, while the consensus machine waits for them.
     TxsAvailable(Height) = 5,
+    /// The block of this height came by block sync, from this peer, and was verified. What the log
+    /// holds of the height's rounds is overtaken. Also sees to it that no two heights end at the
+    /// same record.
+    Synced {
+        /// The height.
+        height: Height,
+        /// The peer.
+        from: PeerId,
+    } = 6,
 }
 
 impl Entry {

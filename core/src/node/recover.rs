@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     app::App,
+    blocksync::{BlockSync, Server},
     consensus::{Consensus, Context, VoteSet},
     crypto::Keys,
     gossip::Gossip,
@@ -72,19 +73,30 @@ impl Node {
             committing: None,
             cache: found.last.into_iter().map(|last| (height, last)).collect(),
             stash: BTreeMap::new(),
+            blocksync: BlockSync::new(config.sync.clone(), height.next()),
+            server: Server::default(),
             replaying: true,
             halted: None,
             actions: Vec::new(),
             outs: Vec::new(),
+            sync_outs: Vec::new(),
         };
         if let Some(block) = node.last_block() {
             node.consensus.set_last_block(&block);
             node.pool.remember(&block.txs);
         }
         let (records, executed) = (found.log.len(), found.executed);
-        node.replay(found.log, now, out);
+        let committing = node.replay(found.log, now);
         let at = node.consensus.at();
         tracing::info!(height = height.0, executed, records, %at, "recovered");
+        if config.block_sync {
+            node.blocksync.begin(now, &mut node.sync_outs);
+            out.extend(committing);
+            node.flush_gossip(out);
+            node.run_sync(now, out);
+        } else {
+            node.resume(now, committing, out);
+        }
         node
     }
 
@@ -94,7 +106,8 @@ impl Node {
         Block::decode(&last.parts.assemble()?).ok()
     }
 
-    fn replay(&mut self, log: Vec<(Lsn, Entry)>, now: Time, out: &mut Vec<Output>) {
+    /// Brings the machine where the log ends; returns the commit that it was about to make.
+    fn replay(&mut self, log: Vec<(Lsn, Entry)>, now: Time) -> Vec<Output> {
         let first = self.consensus.chain().last_block.is_none();
         let wait = if first {
             Span::ZERO
@@ -122,6 +135,11 @@ impl Node {
         self.replaying = false;
         self.gossip
             .on_step(now, self.consensus.at(), &mut self.outs);
+        committing
+    }
+
+    /// Consensus goes on where the log ended.
+    pub(super) fn resume(&mut self, now: Time, committing: Vec<Output>, out: &mut Vec<Output>) {
         self.release_again(out);
         self.sign_rest(now, out);
         out.extend(committing);
@@ -131,7 +149,7 @@ impl Node {
     fn replay_one(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
         let Entry { time, record } = entry;
         match record {
-            Record::Created { .. } => {}
+            Record::Created { .. } | Record::Synced { .. } => {}
             Record::Received { from, message } => self.deliver(time, Some(from), &message, out),
             Record::Timeout(hrs) => {
                 let verify = &*self.keys.verify;
@@ -171,7 +189,7 @@ impl Node {
 }
 
 /// The precommits that were seen for the last block, as the set that late precommits are added to.
-fn vote_set(last: &Decided, state: &State, keys: &Keys) -> VoteSet {
+pub(super) fn vote_set(last: &Decided, state: &State, keys: &Keys) -> VoteSet {
     let commit: &Commit = &last.commit;
     let validators = Arc::clone(&last.validators);
     let mut set = VoteSet::new(

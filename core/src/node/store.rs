@@ -3,9 +3,10 @@
 //! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a
 //! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
 //!
-//! At a commit the order is: block stored, end of height in the log, application stored, state
-//! stored; each durable before the next. So after a crash the stored heights satisfy `state <= app
-//! <= blocks <= state + 1`, and what is missing is executed again from the stored block.
+//! At a commit the order is: log synced, block stored, end of height in the log, application
+//! stored, state stored; each durable before the next. So after a crash the stored heights satisfy
+//! `state <= app <= blocks <= state + 1`, and what is missing is executed again from the stored
+//! block.
 
 use std::sync::Arc;
 
@@ -258,8 +259,9 @@ impl Store {
         Ok(())
     }
 
-    /// Carries out a commit: block, end of height, application, state, each durable before the
-    /// next.
+    /// Carries out a commit: log, block, end of height, application, state, each durable before the
+    /// next. The log comes first, so that a stored block's height has a record of its own: an end
+    /// of height is found by its last record.
     ///
     /// # Errors
     /// What the storage says; the store must not be used again.
@@ -275,8 +277,8 @@ impl Store {
             seen_commit: decision.commit.clone(),
             validators: ValidatorSet::clone(validators),
         };
-        self.ledger.save_block(storage, &stored)?;
         self.sync(storage)?;
+        self.ledger.save_block(storage, &stored)?;
         let ended = end_height(storage, &mut self.log, state.height)?;
         save_app(storage, &self.dir, app)?;
         self.ledger.save_state(storage, state)?;

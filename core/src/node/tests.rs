@@ -5,6 +5,7 @@ mod api;
 mod evidence;
 mod handshake;
 mod peers;
+mod sync;
 mod txs;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -15,7 +16,7 @@ use crate::{
     crypto::{Ed25519, Ed25519Key, Sign},
     ledger::Genesis,
     storage::MemoryStorage,
-    types::{ChainId, Span, ValidatorUpdate},
+    types::{ChainId, Channel, Span, ValidatorUpdate},
 };
 
 /// A node with its disk, as the smallest host there is.
@@ -28,15 +29,22 @@ struct Host {
     /// Outputs of the durability barrier in order, to look at.
     trail: Vec<&'static str>,
     notices: Vec<Notice>,
+    rejected: Vec<(PeerId, Rejection)>,
+    /// Heights that came by block sync, and from whom.
+    synced: BTreeMap<u64, PeerId>,
 }
+
+/// What leaves a liar instead of a message.
+type Lie = fn(&Message) -> Option<Message>;
 
 struct Net {
     now: Time,
+    config: Config,
+    lies: BTreeMap<PeerId, Lie>,
     hosts: Vec<Host>,
     mail: VecDeque<(PeerId, PeerId, Frame)>,
     /// Nodes that get and send nothing.
     cut: BTreeSet<PeerId>,
-    config: Config,
 }
 
 fn keys(id: u8) -> Keys {
@@ -84,10 +92,11 @@ impl Net {
         let hosts = (0..n).map(|_| None).collect::<Vec<Option<Host>>>();
         let mut net = Self {
             now,
+            config,
+            lies: BTreeMap::new(),
             hosts: Vec::new(),
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
-            config,
         };
         for id in 0..hosts.len() {
             let host = net.boot(id, MemoryStorage::default(), n);
@@ -126,6 +135,8 @@ impl Net {
             decided: Vec::new(),
             trail: Vec::new(),
             notices: Vec::new(),
+            rejected: Vec::new(),
+            synced: BTreeMap::new(),
         };
         let mail = host.carry_out(self.now, PeerId(u16::try_from(id).unwrap()), out);
         (host, mail)
@@ -148,12 +159,17 @@ impl Net {
     /// Delivers all mail, then the next timer; until every node outside the cut has decided
     /// `height`.
     fn run_to(&mut self, height: u64) {
-        for _ in 0..200_000 {
+        for _ in 0..400_000 {
             let behind = |(id, host): (usize, &Host)| {
                 let cut = self.cut.contains(&PeerId(u16::try_from(id).unwrap()));
                 !cut && host.node.consensus().chain().height < Height(height)
             };
             if !self.hosts.iter().enumerate().any(behind) {
+                let rejected = self.hosts.iter().flat_map(|host| &host.rejected);
+                let unjust: Vec<_> = rejected
+                    .filter(|(peer, _)| !self.lies.contains_key(peer))
+                    .collect();
+                assert!(unjust.is_empty(), "among correct nodes: {unjust:?}");
                 return;
             }
             self.next_event();
@@ -172,6 +188,11 @@ impl Net {
 
     fn next_event(&mut self) {
         if let Some((from, to, frame)) = self.mail.pop_front() {
+            let told = match self.lies.get(&from) {
+                Some(lie) => sync::lied(&frame, *lie),
+                None => Some(frame),
+            };
+            let Some(frame) = told else { return };
             if !self.cut.contains(&from) && !self.cut.contains(&to) {
                 self.input(usize::from(to.0), Input::Receive { from, frame });
             }
@@ -219,12 +240,15 @@ impl Host {
                     if matches!(entry.record, Record::Own { .. }) {
                         self.trail.push("append");
                     }
+                    if let Record::Synced { height, from } = entry.record {
+                        self.synced.insert(height.0, from);
+                    }
                 }
                 Output::Sync(_) => self.trail.push("sync"),
                 Output::Decided {
                     height, app_hash, ..
                 } => self.decided.push((*height, *app_hash)),
-                Output::Rejected { reason, .. } => panic!("rejected among correct nodes: {reason}"),
+                Output::Rejected { peer, reason } => self.rejected.push((*peer, reason.clone())),
                 Output::Refused { reason, .. } => panic!("refused: {reason}"),
                 Output::Halted { reason } => panic!("halted: {reason}"),
                 Output::Notice(notice) => self.notices.push(notice.clone()),

@@ -93,6 +93,9 @@ pub enum BlockError {
     /// A digest in the header is not that of the content.
     #[error("{0} does not match the block's content")]
     Digest(&'static str),
+    /// Larger than any block.
+    #[error("a block of {0} bytes, at most {MAX_BLOCK_BYTES} are allowed")]
+    TooLarge(usize),
 }
 
 impl Block {
@@ -109,6 +112,25 @@ impl Block {
         )
     }
 
+    /// The same of a block that came from somewhere, after checking its size and digests.
+    ///
+    /// # Errors
+    /// If it is too large, or a digest does not match.
+    pub fn cut_checked(&self) -> Result<(BlockId, PartSet), BlockError> {
+        let bytes = canonical(self);
+        if bytes.len() > MAX_BLOCK_BYTES {
+            return Err(BlockError::TooLarge(bytes.len()));
+        }
+        self.check_digests()?;
+        let parts = PartSet::split(&bytes);
+        let (hash, header) = (self.header.hash(), parts.header());
+        let id = BlockId {
+            hash,
+            parts: header,
+        };
+        Ok((id, parts))
+    }
+
     /// Reads a block and checks the digests in its header against its content.
     ///
     /// # Errors
@@ -116,16 +138,22 @@ impl Block {
     pub fn decode(bytes: &[u8]) -> Result<Self, BlockError> {
         let block: Self =
             borsh::from_slice(bytes).map_err(|e| BlockError::Encoding(e.to_string()))?;
-        if block.header.data_hash != Self::data_hash(&block.txs) {
+        block.check_digests()?;
+        Ok(block)
+    }
+
+    fn check_digests(&self) -> Result<(), BlockError> {
+        let header = &self.header;
+        if header.data_hash != Self::data_hash(&self.txs) {
             return Err(BlockError::Digest("data_hash"));
         }
-        if block.header.evidence_hash != Self::evidence_hash(&block.evidence) {
+        if header.evidence_hash != Self::evidence_hash(&self.evidence) {
             return Err(BlockError::Digest("evidence_hash"));
         }
-        if block.header.last_commit_hash != Self::commit_hash(block.last_commit.as_ref()) {
+        if header.last_commit_hash != Self::commit_hash(self.last_commit.as_ref()) {
             return Err(BlockError::Digest("last_commit_hash"));
         }
-        Ok(block)
+        Ok(())
     }
 
     /// The digest of a block's transactions.

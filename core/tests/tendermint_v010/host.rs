@@ -180,7 +180,8 @@ impl Host {
             Record::Created { .. }
             | Record::Received { .. }
             | Record::Released(_)
-            | Record::TxsAvailable(_) => {}
+            | Record::TxsAvailable(_)
+            | Record::Synced { .. } => {}
         }
     }
 }

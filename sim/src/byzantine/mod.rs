@@ -5,6 +5,7 @@
 
 mod equivocate;
 mod lying_gossip;
+mod lying_sync;
 mod silent;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,6 +40,7 @@ pub fn filters(plan: &Plan, cast: &Cast, choices: &Choices) -> BTreeMap<PeerId, 
                 Box::new(lying_gossip::LyingGossip::new(node, choices.clone()))
             }
             Behaviour::Silent => Box::new(silent::Silent),
+            Behaviour::LyingSync => Box::new(lying_sync::LyingSync::new(node, choices.clone())),
         };
         (node, filter)
     };

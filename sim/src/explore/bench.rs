@@ -284,6 +284,8 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         },
         sync_us: MinMax { min: 100, max: 500 },
         clock_offsets_ms: Vec::new(),
+        starts_late_ms: Vec::new(),
+        block_sync: false,
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 600_000,

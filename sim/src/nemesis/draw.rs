@@ -58,6 +58,9 @@ enum Option_ {
     SkipCommit = 13,
     EmptyBlocks = 20,
     Clients = 21,
+    BlockSync = 30,
+    LateStart = 31,
+    LyingSync = 32,
     Bandwidth = 40,
 }
 
@@ -85,6 +88,8 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         stable_heights,
         crypto: overrides.crypto.unwrap_or_default(),
         byzantine: draw_byzantine(&choices, &powers, overrides)?,
+        block_sync: swarm(&choices, Option_::BlockSync).below(2) == 1,
+        starts_late_ms: Vec::new(),
         beyond_one_third: overrides.beyond_one_third,
         timeouts,
         link,
@@ -106,6 +111,8 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
         plan.faults = draw_faults(&choices, &plan, height_ms);
+        plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
+        draw_lies(&choices, &mut plan);
     }
     Ok(plan)
 }
@@ -279,6 +286,29 @@ fn draw_byzantine(
         "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is \
          promised; take fewer, more --validators, or say --beyond-one-third"
     ))
+}
+
+/// In every fourth run one node starts when the others have decided some heights.
+fn draw_late_start(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<u64> {
+    let mut draw = swarm(choices, Option_::LateStart);
+    if draw.below(4) > 0 {
+        return Vec::new();
+    }
+    let late = draw_node(&mut draw, plan);
+    let ms = draw.between(1..=height_ms * plan.heights.max(1));
+    (0..=late)
+        .map(|node| if node == late { ms } else { 0 })
+        .collect()
+}
+
+/// Where blocks are synced, every third byzantine validator lies about them instead.
+fn draw_lies(choices: &Choices, plan: &mut Plan) {
+    let lies = swarm(choices, Option_::LyingSync).below(3) == 0;
+    if plan.block_sync && lies {
+        for byzantine in &mut plan.byzantine {
+            byzantine.behaviour = Behaviour::LyingSync;
+        }
+    }
 }
 
 fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<Fault> {

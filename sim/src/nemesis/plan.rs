@@ -5,6 +5,7 @@
 //! are virtual milliseconds since the start of the run, nodes are numbers from 0.
 
 use engine::{
+    blocksync,
     consensus::{EmptyBlocks, Timeouts},
     gossip,
     types::Span,
@@ -54,6 +55,13 @@ pub struct Plan {
     /// Each node's clock against world time, in milliseconds; empty for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clock_offsets_ms: Vec<i64>,
+    /// When each node first starts, in milliseconds; nodes that are not named start at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts_late_ms: Vec<u64>,
+    /// Whether nodes start with block sync, and use it again when they have fallen far behind;
+    /// otherwise gossip alone brings old blocks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub block_sync: bool,
     /// Milliseconds between two client transactions; 0 for none.
     #[serde(default)]
     pub tx_every_ms: u64,
@@ -174,6 +182,9 @@ pub enum Behaviour {
     LyingGossip,
     /// Says nothing at all.
     Silent,
+    /// Claims blocks that nobody has, and answers questions for blocks with other ones, with
+    /// nothing, or not.
+    LyingSync,
 }
 
 /// Something that goes wrong.
@@ -349,6 +360,26 @@ impl TimeoutsMs {
 }
 
 impl Plan {
+    /// When a node first starts, in milliseconds.
+    #[must_use]
+    pub fn starts_after_ms(&self, node: u16) -> u64 {
+        let late = self.starts_late_ms.get(usize::from(node));
+        late.copied().unwrap_or(0)
+    }
+
+    /// How patient nodes are in block sync: a question, the answerer's disk (which others keep
+    /// busy, too) and the answer take half of the time allowed.
+    #[must_use]
+    pub fn block_sync_config(&self) -> blocksync::Config {
+        let answer = Span::micros(2 * self.link.latency_us.max + 16 * self.sync_us.max);
+        let request_timeout = answer.plus(Span::millis(10)).times(2);
+        blocksync::Config {
+            far: self.block_sync.then_some(3),
+            request_timeout,
+            patience: request_timeout.times(2),
+        }
+    }
+
     /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the
     /// way, so that a node which is not stuck has rarely anything to announce.
     #[must_use]

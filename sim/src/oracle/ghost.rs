@@ -18,8 +18,8 @@ use engine::{
     consensus::Decision,
     node::{Entry, Record},
     types::{
-        Address, BlockId, Hash, Height, Lsn, Message, PartSetHeader, PeerId, Proposal, PublicKey,
-        Signature, Time, Vote, VoteKind,
+        Address, Block, BlockId, Commit, Hash, Height, Lsn, Message, PartSetHeader, PeerId,
+        Proposal, PublicKey, Signature, SyncMessage, Time, Vote, VoteKind,
     },
 };
 
@@ -28,7 +28,7 @@ use super::{
     own::{Act, Life, News, Slot, Value},
     quorum::{MAX_MEMBERS, Mask, Powers},
     rotation::Rotation,
-    seen::{DecisionSeen, HeightSeen, ProposalSeen},
+    seen::{DecisionSeen, HeightSeen, ProposalSeen, votes_in},
 };
 use crate::trace::{Event, What};
 
@@ -176,9 +176,30 @@ impl Ghost {
                 | Message::VoteSetMaj23 { .. }
                 | Message::VoteSetBits { .. }
                 | Message::Txs(_)
-                | Message::Evidence(_)
-                | Message::BlockSync(_) => {}
+                | Message::Evidence(_) => {}
+                Message::BlockSync(message) => {
+                    if let SyncMessage::BlockResponse { block, commit } = message {
+                        self.on_block(node, block, commit);
+                    }
+                }
             }
+        }
+    }
+
+    /// A whole block was delivered with its commit: all its parts, and the votes in the commit.
+    fn on_block(&mut self, node: usize, block: &Block, commit: &Commit) {
+        let height = block.header.height;
+        if height.0 < self.base || height.0 > self.tip.saturating_add(AHEAD) {
+            return;
+        }
+        let (_, parts) = block.cut();
+        for part in parts.have().ones().filter_map(|i| parts.part(i)) {
+            if let Some(seen) = self.height_mut(height) {
+                seen.mark_part(node, part);
+            }
+        }
+        for vote in votes_in(commit, &self.addresses) {
+            self.see_vote(node, &vote);
         }
     }
 

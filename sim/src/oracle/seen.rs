@@ -6,7 +6,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use engine::types::{
-    BlockId, Hash, Part, PartSetHeader, Proposal, Round, Signature, Time, Vote, VoteKind,
+    Address, BlockId, Commit, CommitSig, Hash, Part, PartSetHeader, Proposal, Round, Signature,
+    Time, ValidatorIndex, Vote, VoteKind,
 };
 
 use super::{
@@ -353,4 +354,26 @@ impl ProposalSeen {
 
 fn forged_key(voter: usize, vote: &Vote) -> ForgedVote {
     (vote.kind, vote.round, voter, vote.block, vote.signature)
+}
+
+/// The precommits that a commit holds, of validators with these addresses. Nothing is verified.
+pub(super) fn votes_in(commit: &Commit, addresses: &[Address]) -> Vec<Vote> {
+    let entries = commit.signatures.iter().zip(addresses).enumerate();
+    let vote = |(index, (entry, address)): (usize, (&CommitSig, &Address))| {
+        let (block, signature) = match *entry {
+            CommitSig::Absent => return None,
+            CommitSig::Nil(signature) => (None, signature),
+            CommitSig::Block(signature) => (Some(commit.block), signature),
+        };
+        Some(Vote {
+            kind: VoteKind::Precommit,
+            height: commit.height,
+            round: commit.round,
+            block,
+            index: ValidatorIndex::new(index),
+            address: *address,
+            signature,
+        })
+    };
+    entries.filter_map(vote).collect()
 }

@@ -39,6 +39,7 @@ fn byzantine(plan: &Plan) -> Option<String> {
                 Behaviour::Equivocate => "equivocates",
                 Behaviour::LyingGossip => "lies in gossip",
                 Behaviour::Silent => "is silent",
+                Behaviour::LyingSync => "lies in block sync",
             };
             format!("n{} {what}", b.node)
         })
@@ -74,6 +75,13 @@ fn swarm(plan: &Plan) -> String {
     let skew = plan.clock_offsets_ms.iter().map(|ms| ms.unsigned_abs());
     if let Some(skew) = skew.max().filter(|skew| *skew > 0) {
         parts.push(format!("clocks off by up to {skew}ms"));
+    }
+    let late = plan.starts_late_ms.iter().filter(|ms| **ms > 0).count();
+    if late > 0 {
+        parts.push(counted(late as u64, "late start"));
+    }
+    if plan.block_sync {
+        parts.push("block sync".to_owned());
     }
     match plan.timeouts.empty_blocks {
         EmptyBlocksMs::Always => {}

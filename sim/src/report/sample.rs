@@ -59,6 +59,8 @@ fn plan() -> Plan {
         },
         sync_us: MinMax { min: 10, max: 100 },
         clock_offsets_ms: vec![0, -80, 12, 5],
+        starts_late_ms: Vec::new(),
+        block_sync: false,
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 10_000,

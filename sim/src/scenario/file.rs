@@ -36,6 +36,10 @@ struct File {
     sync_us: Option<MinMax>,
     #[serde(default)]
     clock_offsets_ms: Vec<i64>,
+    #[serde(default)]
+    starts_late_ms: Vec<u64>,
+    #[serde(default)]
+    block_sync: bool,
     tx_every_ms: Option<u64>,
     #[serde(default)]
     clients: Clients,
@@ -207,6 +211,8 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         link: overlay(source, &LINK, file.link.as_ref())?,
         sync_us: file.sync_us.unwrap_or(SYNC_US),
         clock_offsets_ms: file.clock_offsets_ms.clone(),
+        starts_late_ms: file.starts_late_ms.clone(),
+        block_sync: file.block_sync,
         tx_every_ms: file.tx_every_ms.unwrap_or(50),
         clients: file.clients,
         faults_end_ms: file.faults_end_ms.unwrap_or(60_000),
@@ -344,6 +350,9 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
     }
     if plan.clock_offsets_ms.len() > nodes {
         return wrong(0, format!("clock_offsets_ms has more than {nodes} numbers"));
+    }
+    if plan.starts_late_ms.len() > nodes {
+        return wrong(0, format!("starts_late_ms has more than {nodes} numbers"));
     }
     for (name, range) in [
         ("latency_us", plan.link.latency_us),

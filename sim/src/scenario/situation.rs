@@ -33,6 +33,12 @@ pub enum Situation {
     /// A node crashed when it had appended a message of its own that was not yet durable, and that
     /// message had not left it.
     UnsyncedAtCrash,
+    /// A node took blocks by block sync from at least two peers.
+    SyncedFromSeveralPeers,
+    /// A node took at least forty blocks by block sync, one after the other.
+    SyncedManyBlocks,
+    /// A node banned a peer for what it did in block sync.
+    LiarBanned,
 }
 
 impl Situation {
@@ -46,6 +52,9 @@ impl Situation {
             Self::ToldTwoStories => "told_two_stories",
             Self::TwoProposals => "two_proposals",
             Self::UnsyncedAtCrash => "unsynced_at_crash",
+            Self::SyncedFromSeveralPeers => "synced_from_several_peers",
+            Self::SyncedManyBlocks => "synced_many_blocks",
+            Self::LiarBanned => "liar_banned",
         }
     }
 
@@ -62,6 +71,9 @@ impl Situation {
             Self::ToldTwoStories => two_stories(trace),
             Self::TwoProposals => two_proposals(trace),
             Self::UnsyncedAtCrash => unsynced_at_crash(trace),
+            Self::SyncedFromSeveralPeers => synced_from_several(trace),
+            Self::SyncedManyBlocks => synced_many(trace),
+            Self::LiarBanned => liar_banned(trace),
         }
     }
 }
@@ -205,7 +217,8 @@ fn own_slots(node: PeerId, entry: &Entry) -> Vec<Slot> {
         | Record::Received { .. }
         | Record::Timeout(_)
         | Record::TxsAvailable(_)
-        | Record::Released(_) => Vec::new(),
+        | Record::Released(_)
+        | Record::Synced { .. } => Vec::new(),
     }
 }
 
@@ -236,4 +249,51 @@ fn proposer_crashed(trace: &[Event]) -> Result<(), String> {
 
 fn unsynced_at_crash(trace: &[Event]) -> Result<(), String> {
     crashed_with(trace, |state, lsn, _| lsn > state.durable)
+}
+
+/// The blocks that each node took by block sync, in order: height and sender.
+fn synced(trace: &[Event]) -> BTreeMap<PeerId, Vec<(Height, PeerId)>> {
+    let mut all: BTreeMap<PeerId, Vec<(Height, PeerId)>> = BTreeMap::new();
+    for event in trace {
+        if let (Some(node), What::Appended { entry, .. }) = (event.node, &event.what)
+            && let Record::Synced { height, from } = entry.record
+        {
+            all.entry(node).or_default().push((height, from));
+        }
+    }
+    all
+}
+
+fn synced_from_several(trace: &[Event]) -> Result<(), String> {
+    let senders = |blocks: &Vec<(Height, PeerId)>| -> usize {
+        let senders: BTreeSet<PeerId> = blocks.iter().map(|(_, from)| *from).collect();
+        senders.len()
+    };
+    match synced(trace).values().map(senders).max().unwrap_or(0) {
+        2.. => Ok(()),
+        most => Err(format!("no node took blocks from more than {most} peers")),
+    }
+}
+
+fn synced_many(trace: &[Event]) -> Result<(), String> {
+    let longest = |blocks: &Vec<(Height, PeerId)>| -> usize {
+        let runs = blocks.chunk_by(|(a, _), (b, _)| a.next() == *b);
+        runs.map(<[_]>::len).max().unwrap_or(0)
+    };
+    match synced(trace).values().map(longest).max().unwrap_or(0) {
+        40.. => Ok(()),
+        most => Err(format!("no node took more than {most} blocks in a row")),
+    }
+}
+
+fn liar_banned(trace: &[Event]) -> Result<(), String> {
+    let banned = |event: &Event| {
+        matches!(&event.what, What::Rejected { reason, .. }
+            if reason.starts_with("block sync: banned"))
+    };
+    trace
+        .iter()
+        .any(banned)
+        .then_some(())
+        .ok_or_else(|| "nobody was banned".to_owned())
 }

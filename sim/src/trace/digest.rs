@@ -142,6 +142,11 @@ impl Digest {
                 self.u8(5);
                 self.u64(height.0);
             }
+            Record::Synced { height, from } => {
+                self.u8(6);
+                self.u64(height.0);
+                self.peer(*from);
+            }
         }
     }
 

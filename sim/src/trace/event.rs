@@ -78,7 +78,7 @@ pub enum What {
     },
     /// A timer fired.
     Fired {
-        /// Which: "consensus" or "gossip".
+        /// Which: "consensus", "gossip" or "blocksync".
         timer: &'static str,
     },
     /// A node wrote a record to its log. Not durable yet.

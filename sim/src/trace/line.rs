@@ -292,6 +292,7 @@ fn record(entry: &Entry) -> String {
         }
         Record::TxsAvailable(height) => format!("transactions wait at height {}", height.0),
         Record::Released(lsn) => format!("released {}", lsn.0),
+        Record::Synced { height, from } => format!("block {height} synced from {from}"),
     }
 }
 

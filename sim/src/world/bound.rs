@@ -9,6 +9,10 @@
 //! and of core members that do not know the newest valid value yet, fewer than two per node. Where
 //! empty blocks are off, each height may first wait for the next transaction, which one node of the
 //! core gets from a client and offers to the others.
+//!
+//! A node that starts with block sync hears of a peer's blocks, or goes over to consensus when its
+//! patience ends. At each height every peer may leave it without an answer once; then it is passed
+//! over. Whoever has nobody left to ask goes over to consensus, where gossip brings what it missed.
 
 use engine::types::{PeerId, Span};
 
@@ -50,8 +54,16 @@ pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u
     let between = timeouts.commit.plus(repair).plus(wait);
     // Who is behind gets a commit and a block for each height it missed.
     let catch_up = repair.times(2).times(behind);
+    let sync = plan.block_sync_config();
+    let questions = sync.request_timeout.times(plan.powers.len() as u64);
+    let syncing = if plan.block_sync {
+        sync.patience.plus(questions.times(behind + 2))
+    } else {
+        Span::ZERO
+    };
     first
         .plus(wait)
         .plus(catch_up)
+        .plus(syncing)
         .plus(later.plus(between).times(plan.stable_heights))
 }

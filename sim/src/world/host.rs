@@ -44,7 +44,7 @@ pub(super) struct Host {
     disk_free: Time,
     disk_jobs: u64,
     last_lsn: Option<Lsn>,
-    armed: [u64; 2],
+    armed: [u64; 3],
 }
 
 impl Host {
@@ -67,7 +67,12 @@ impl Host {
             verify: std::sync::Arc::clone(&cast.verify),
             sign: Some(std::sync::Arc::clone(&cast.signers[index])),
         };
-        let config = Config { timeouts, gossip };
+        let config = Config {
+            timeouts,
+            gossip,
+            block_sync: plan.block_sync,
+            sync: plan.block_sync_config(),
+        };
         let store = StoreConfig { wal: log };
         let validator = EngineValidator::new(genesis(plan, cast), config, store, keys);
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
@@ -86,7 +91,7 @@ impl Host {
             disk_free: Time(0),
             disk_jobs: 0,
             last_lsn: None,
-            armed: [0; 2],
+            armed: [0; 3],
         }
     }
 
@@ -166,6 +171,7 @@ fn place(timer: Timer) -> usize {
     match timer {
         Timer::Consensus => 0,
         Timer::Gossip => 1,
+        Timer::BlockSync => 2,
     }
 }
 

@@ -181,7 +181,8 @@ impl World {
 
     fn schedule_plan(&mut self) {
         for node in self.nodes() {
-            self.queue.push(START, Pending::Start { node });
+            let late = Span::millis(self.plan.starts_after_ms(node.0));
+            self.queue.push(START.after(late), Pending::Start { node });
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             if let Some(ms) = faults::begins_at(fault) {
@@ -418,6 +419,7 @@ impl World {
             let name = match timer {
                 Timer::Consensus => "consensus",
                 Timer::Gossip => "gossip",
+                Timer::BlockSync => "blocksync",
             };
             self.emit(Some(node), What::Fired { timer: name });
             self.input(node, Input::Fire(timer));
