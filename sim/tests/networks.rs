@@ -286,6 +286,8 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         clock_offsets_ms,
                         tx_every_ms: 50,
                         faults_end_ms: 8_000,
+                        changes: Vec::new(),
+                        params: Vec::new(),
                         faults: faults
                             .into_iter()
                             .filter(|f| names_nodes_below(f, nodes))

@@ -283,6 +283,8 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         clock_offsets_ms: Vec::new(),
         tx_every_ms: 10,
         faults_end_ms: 600_000,
+        changes: Vec::new(),
+        params: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
         Behaviour, Byzantine, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, Plan,
-        TimeoutsMs, Unsynced, When,
+        TimeoutsMs, Unsynced, When, reconfigure,
     },
     world::MAX_NODES,
 };
@@ -37,7 +37,7 @@ const STABLE_HEIGHTS: u64 = 5;
 
 /// Coordinates in the stream `swarm`. A number is never used again for something else.
 #[derive(Debug, Clone, Copy)]
-enum Option_ {
+pub(super) enum Option_ {
     Validators = 0,
     Powers = 1,
     Latency = 2,
@@ -52,9 +52,10 @@ enum Option_ {
     Crashes = 11,
     Workload = 12,
     SkipCommit = 13,
+    Reconfigure = 14,
 }
 
-fn swarm(choices: &Choices, option: Option_) -> Draw {
+pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
     choices.draw(Stream::Swarm, [option as u64, 0, 0, 0])
 }
 
@@ -85,6 +86,8 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
         tx_every_ms: swarm(&choices, Option_::Workload).between(0..=3) * link.latency_us.max / 500,
         faults_end_ms: 0,
+        changes: Vec::new(),
+        params: Vec::new(),
         faults: Vec::new(),
         powers,
     };
@@ -92,6 +95,9 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5;
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
+        if !overrides.beyond_one_third {
+            reconfigure::draw(&choices, &mut plan, height_ms);
+        }
         plan.faults = draw_faults(&choices, &plan, height_ms);
     }
     Ok(plan)
@@ -366,6 +372,7 @@ mod tests {
             let power = |b: &Byzantine| plan.powers[usize::from(b.node)];
             let faulty: u64 = plan.byzantine.iter().map(power).sum();
             assert!(3 * faulty < plan.powers.iter().sum(), "seed {seed}");
+            assert!(plan.is_within_one_third(), "seed {seed}");
         }
         let two = Overrides {
             validators: Some(4),

@@ -12,7 +12,7 @@ use engine::{
     privval::{SignSlot, SignStep},
     types::{
         Block, BlockId, Bounded, ChainId, Commit, CommitSig, Hash, Header, Height, Lsn, Message,
-        PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
+        Params, PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
         ValidatorIndex, Vote, VoteKind, sha256,
     },
 };
@@ -45,8 +45,11 @@ pub(super) fn chain_id() -> ChainId {
     ChainId::try_from(b"test".to_vec()).unwrap()
 }
 
+/// The keys of ten nodes, sorted by address.
 pub(super) fn key(node: usize) -> PublicKey {
-    PublicKey([u8::try_from(node).unwrap() + 1; 32])
+    let mut keys: Vec<PublicKey> = (1..=10).map(|byte| PublicKey([byte; 32])).collect();
+    keys.sort_by_key(PublicKey::address);
+    keys[node]
 }
 
 /// Nodes of power one; those in `byzantine` are not correct.
@@ -59,6 +62,7 @@ pub(super) fn setup(nodes: usize, byzantine: &[usize]) -> Setup {
     Setup {
         chain: chain_id(),
         validators: (0..nodes).map(member).collect(),
+        params: Params::default(),
         verify: Arc::new(Plain),
         within_one_third: 3 * byzantine.len() < nodes,
     }

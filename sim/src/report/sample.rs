@@ -59,6 +59,8 @@ fn plan() -> Plan {
         clock_offsets_ms: vec![0, -80, 12, 5],
         tx_every_ms: 10,
         faults_end_ms: 10_000,
+        changes: Vec::new(),
+        params: Vec::new(),
         faults: vec![fault(100, crash), fault(300, partition)],
     }
 }

@@ -4,7 +4,7 @@ use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
     privval::{self, SignSlot},
-    types::{Height, Lsn, PeerId, PublicKey, Time},
+    types::{Address, Height, Lsn, PeerId, PublicKey, Time},
     wal,
 };
 
@@ -25,6 +25,7 @@ const SEGMENT_BYTES: u64 = 16 * 1024;
 pub(super) struct Host {
     pub(super) validator: Box<dyn Validator>,
     pub(super) key: PublicKey,
+    pub(super) address: Address,
     pub(super) clock: NodeClock,
     pub(super) disk: SimDisk,
     pub(super) up: bool,
@@ -70,6 +71,7 @@ impl Host {
         Self {
             validator: Box::new(validator),
             key: cast.signers[index].public_key(),
+            address: cast.signers[index].public_key().address(),
             clock: NodeClock::new(offset.saturating_mul(1_000_000)),
             disk: SimDisk::new(node, choices.clone()),
             up: false,

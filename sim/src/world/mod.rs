@@ -6,11 +6,13 @@
 //! stay broken. After every event the judges look; the run stops at the first violation.
 
 mod bound;
+mod change;
 mod faults;
 mod host;
 mod keys;
 mod packet;
 mod queue;
+mod setup;
 mod validator;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -18,19 +20,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use engine::{
     codec::Frame,
     node::{Input, Output, Timer},
-    types::{ChainId, Height, PeerId, Span, Time, Tx, ValidatorUpdate},
+    types::{Height, PeerId, Span, Time, Tx},
 };
 
 pub use keys::{Cast, MAX_NODES};
+use setup::{chain, fault_name, genesis, link_model, setup, sync_time};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filter,
-    choice::{Choices, Ratio, Stream},
+    choice::Choices,
     clock::START,
-    nemesis::{FaultKind, Plan},
-    network::{CutId, Latency, LinkModel, Network},
-    oracle::{Judge, Liveness, Member, Setup, Violation},
+    nemesis::Plan,
+    network::{CutId, Network},
+    oracle::{Judge, Liveness, Violation},
     outcome::{Outcome, RunOptions, Verdict},
     trace::{Digest, Event, What},
     workload::Workload,
@@ -68,6 +71,8 @@ enum Pending {
     FaultEnd { index: usize, cut: CutId },
     /// A client submits a transaction.
     Submit { number: u64 },
+    /// Clients ask for a change of the chain's configuration.
+    Change { index: usize },
     /// The fault phase ends at the latest.
     FaultsEnd,
     /// The healed core must have decided enough.
@@ -179,6 +184,7 @@ impl World {
                     .push(START.after(Span::millis(ms)), Pending::Fault { index });
             }
         }
+        self.schedule_changes();
         if self.plan.tx_every_ms > 0 {
             self.queue.push(START, Pending::Submit { number: 0 });
         }
@@ -227,6 +233,7 @@ impl World {
             Pending::Fault { index } => self.begin_fault(index, None),
             Pending::FaultEnd { index, cut } => self.end_cut(index, cut),
             Pending::Submit { number } => self.submit(number),
+            Pending::Change { index } => self.ask_for_change(index),
             Pending::FaultsEnd => self.heal(),
             Pending::Deadline => self.check_deadline(),
         }
@@ -405,18 +412,19 @@ impl World {
             return;
         }
         let (node, tx): (PeerId, Tx) = self.workload.transaction(number);
-        if self.host(node).up {
-            self.emit(
-                Some(node),
-                What::Submitted {
-                    tx: engine::types::sha256(&tx),
-                },
-            );
-            self.input(node, Input::Submit(tx));
-        }
+        self.give(node, tx);
         let next = self.now.after(Span::millis(self.plan.tx_every_ms));
         self.queue
             .push(next, Pending::Submit { number: number + 1 });
+    }
+
+    /// A client gives a transaction to a node; to one that is down in vain.
+    fn give(&mut self, node: PeerId, tx: Tx) {
+        if self.host(node).up {
+            let name = engine::types::sha256(&tx);
+            self.emit(Some(node), What::Submitted { tx: name });
+            self.input(node, Input::Submit(tx));
+        }
     }
 
     fn arm(&mut self, node: PeerId, timer: Timer, local: Time) {
@@ -437,83 +445,4 @@ impl World {
             self.input(node, Input::Fire(timer));
         }
     }
-}
-
-/// What the judges know before the run.
-fn setup(plan: &Plan, cast: &Cast) -> Setup {
-    let correct = |i: usize| !plan.byzantine.iter().any(|b| usize::from(b.node) == i);
-    let member = |(i, signer): (usize, &Arc<dyn engine::crypto::Sign>)| Member {
-        key: signer.public_key(),
-        power: plan.powers[i],
-        correct: correct(i),
-    };
-    let validators: Vec<Member> = cast.signers.iter().enumerate().map(member).collect();
-    let total: u64 = plan.powers.iter().sum();
-    let faulty: u64 = validators
-        .iter()
-        .filter(|m| !m.correct)
-        .map(|m| m.power)
-        .sum();
-    Setup {
-        chain: chain(),
-        validators,
-        verify: Arc::clone(&cast.verify),
-        within_one_third: 3 * faulty < total,
-    }
-}
-
-/// The name of every simulated chain.
-fn chain() -> ChainId {
-    ChainId::try_from(b"gauntlet".to_vec()).unwrap_or_default()
-}
-
-/// The chain's beginning: node i is validator i.
-fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
-    let update = |(signer, power): (&Arc<dyn engine::crypto::Sign>, &u64)| ValidatorUpdate {
-        key: signer.public_key(),
-        power: *power,
-    };
-    let validators = cast.signers.iter().zip(&plan.powers).map(update).collect();
-    engine::ledger::Genesis {
-        chain: chain(),
-        time: START,
-        validators,
-        params: engine::types::Params::default(),
-    }
-}
-
-/// The links of the plan; without loss and duplication once the faults are over.
-fn link_model(plan: &Plan, faulty: bool) -> LinkModel {
-    let latency = plan.link.latency_us;
-    let ppm = |parts: u32| {
-        if faulty {
-            Ratio::ppm(parts)
-        } else {
-            Ratio::NEVER
-        }
-    };
-    LinkModel {
-        latency: Latency::Uniform {
-            min_ns: latency.min * 1_000,
-            max_ns: latency.max * 1_000,
-        },
-        loss: ppm(plan.link.loss_ppm),
-        duplicate: ppm(plan.link.duplicate_ppm),
-    }
-}
-
-/// The name of a fault in counts.
-fn fault_name(kind: &FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Partition { .. } => "partition",
-        FaultKind::OneWay { .. } => "one_way",
-        FaultKind::Crash { .. } => "crash",
-    }
-}
-
-/// A drawn time between the plan's bounds for one disk operation.
-fn sync_time(plan: &Plan, choices: &Choices, node: PeerId, number: u64) -> Span {
-    let draw = choices.draw(Stream::DiskLatency, [u64::from(node.0), number, 0, 0]);
-    let mut draw = draw;
-    Span::micros(draw.between(plan.sync_us.min..=plan.sync_us.max.max(plan.sync_us.min)))
 }
