@@ -176,9 +176,7 @@ impl Equivocate {
                 .into_iter()
                 .collect()
             }
-            Message::Vote(v)
-                if v.address == self.address && hears(v.height.0, v.round.0) =>
-            {
+            Message::Vote(v) if v.address == self.address && hears(v.height.0, v.round.0) => {
                 vec![Message::Vote(self.second_vote(v))]
             }
             Message::NewRoundStep { .. }

@@ -5,6 +5,6 @@ mod reconfigure;
 
 pub use draw::{Overrides, draw};
 pub use plan::{
-    Behaviour, Byzantine, Change, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage, ParamsChange, Plan, TimeoutsMs,
-    Unsynced, Via, When,
+    Behaviour, Byzantine, Change, CryptoMode, Fault, FaultKind, Link, MinMax, OwnMessage,
+    ParamsChange, Plan, TimeoutsMs, Unsynced, Via, When,
 };

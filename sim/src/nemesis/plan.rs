@@ -61,7 +61,11 @@ pub struct Plan {
     #[serde(default, rename = "change", skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
     /// Changes of the chain's parameters that clients ask for.
-    #[serde(default, rename = "params_change", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        rename = "params_change",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub params: Vec<ParamsChange>,
     /// What goes wrong, and when.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
@@ -339,7 +343,10 @@ impl Plan {
         nodes.fold((0, 0), |(bad, total): (u64, u64), node| {
             let range = self.power_range(node);
             if self.byzantine.iter().any(|b| b.node == node) {
-                (bad.saturating_add(range.max), total.saturating_add(range.max))
+                (
+                    bad.saturating_add(range.max),
+                    total.saturating_add(range.max),
+                )
             } else {
                 (bad, total.saturating_add(range.min))
             }

@@ -88,9 +88,7 @@ impl Evidence {
         let voter = voter.filter(|member| ghost.address(*member) == Some(&address));
         let Some(voter) = voter else {
             let place = first.index.get();
-            return Err(format!(
-                "{address} is not validator {place} of height {at}"
-            ));
+            return Err(format!("{address} is not validator {place} of height {at}"));
         };
         for vote in [first, second] {
             let bytes = vote.sign_bytes(&ghost.setup().chain);
@@ -127,7 +125,8 @@ fn broken(
 ) -> Box<Violation> {
     let voter = ghost.member(&evidence.first.address);
     let nodes: Vec<usize> = voter.into_iter().collect();
-    let what = format!("the block of height {height} carries evidence that does not hold: {reason}");
+    let what =
+        format!("the block of height {height} carries evidence that does not hold: {reason}");
     let facts = vec![
         format!("the votes are {} and {}", evidence.first, evidence.second),
         format!(

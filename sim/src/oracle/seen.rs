@@ -297,7 +297,9 @@ impl HeightSeen {
             return;
         }
         let (_, parts) = block.cut();
-        let parts: Vec<&[u8]> = (0..).map_while(|i| parts.part(i).map(|p| &*p.bytes)).collect();
+        let parts: Vec<&[u8]> = (0..)
+            .map_while(|i| parts.part(i).map(|p| &*p.bytes))
+            .collect();
         let set = PartSetHeader {
             total: u32::try_from(parts.len()).unwrap_or(u32::MAX),
             hash: root(&parts),

@@ -100,7 +100,11 @@ pub(super) struct Sets {
 
 impl Sets {
     /// What holds at height 1.
-    pub(super) fn new(keys: impl Iterator<Item = PublicKey>, each: Vec<u64>, params: Params) -> Self {
+    pub(super) fn new(
+        keys: impl Iterator<Item = PublicKey>,
+        each: Vec<u64>,
+        params: Params,
+    ) -> Self {
         let members: Vec<_> = keys.map(|key| (key.address(), key)).collect();
         let validators = Arc::new(Validators::new(each, &members));
         let rules = Rules {
@@ -243,7 +247,9 @@ impl Sets {
     fn powers_by_key(&self) -> BTreeMap<PublicKey, u64> {
         let validators = &self.at(self.newest()).validators;
         let powers = validators.order.iter().zip(&validators.strong);
-        powers.map(|(i, power)| (self.members[*i].1, *power)).collect()
+        powers
+            .map(|(i, power)| (self.members[*i].1, *power))
+            .collect()
     }
 
     /// A new set, and its turns after those of the newest height.

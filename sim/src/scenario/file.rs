@@ -282,7 +282,10 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
     let nodes = plan.powers.len();
     let powers = file.powers.as_ref().map_or(0, |powers| powers.span().start);
     let wrong = |byte, text: String| Err(source.invalid(byte, text));
-    let total = plan.powers.iter().fold(0, |sum: u64, power| sum.saturating_add(*power));
+    let total = plan
+        .powers
+        .iter()
+        .fold(0, |sum: u64, power| sum.saturating_add(*power));
     if nodes == 0 || nodes > MAX_VALIDATORS || !(1..=MOST_POWER).contains(&total) {
         let text = format!(
             "powers are 1 to {MAX_VALIDATORS} numbers, one per node, together from 1 to 2^60"

@@ -37,7 +37,11 @@ pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u
     let outside = u32::try_from(plan.powers.len().saturating_sub(core.len())).unwrap_or(u32::MAX);
     // Whoever joins or leaves upsets the turns: some come again before others come at all.
     let nodes = u32::try_from(plan.powers.len()).unwrap_or(u32::MAX);
-    let upset = if plan.changes.is_empty() { 0 } else { 2 * nodes };
+    let upset = if plan.changes.is_empty() {
+        0
+    } else {
+        2 * nodes
+    };
     let rounds = 2 * outside + 4 + upset;
     let first: Span = (round..=round.saturating_add(rounds))
         .map(round_time)

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::types::{
-    Address, Block, BlockId, Hash, PartSetHeader, PeerId, Signature, VoteKind,
-};
+use engine::types::{Address, Block, BlockId, Hash, PartSetHeader, PeerId, Signature, VoteKind};
 
 use super::Ghost;
 use crate::oracle::{
@@ -102,7 +100,12 @@ impl Ghost {
     }
 
     /// Whether a node has seen more than two thirds prevote a block.
-    pub(in crate::oracle) fn polka(&self, node: usize, (height, round): (u64, u32), block: BlockId) -> bool {
+    pub(in crate::oracle) fn polka(
+        &self,
+        node: usize,
+        (height, round): (u64, u32),
+        block: BlockId,
+    ) -> bool {
         let at = (height, round, VoteKind::Prevote);
         self.powers(height)
             .has_quorum(self.voters(node, at, Some(block)))
@@ -120,7 +123,11 @@ impl Ghost {
     }
 
     /// The bytes of a block whose parts correct nodes have seen, whichever of them.
-    pub(in crate::oracle) fn block_bytes(&self, height: u64, parts: PartSetHeader) -> Option<Vec<u8>> {
+    pub(in crate::oracle) fn block_bytes(
+        &self,
+        height: u64,
+        parts: PartSetHeader,
+    ) -> Option<Vec<u8>> {
         self.height(height)?.bytes_of(Mask::MAX, parts)
     }
 
@@ -130,7 +137,12 @@ impl Ghost {
     }
 
     /// Whether a signature is the one of a member.
-    pub(in crate::oracle) fn verify(&self, member: usize, bytes: &[u8], signature: &Signature) -> bool {
+    pub(in crate::oracle) fn verify(
+        &self,
+        member: usize,
+        bytes: &[u8],
+        signature: &Signature,
+    ) -> bool {
         let member = self.sets.members().get(member);
         member.is_some_and(|(_, key)| self.setup.verify.verify(key, bytes, signature))
     }

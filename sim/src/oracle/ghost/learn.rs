@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use engine::types::{
-    Block, Commit, CommitSig, Height, Message, Proposal, ValidatorIndex, Vote,
-    VoteKind,
+    Block, Commit, CommitSig, Height, Message, Proposal, ValidatorIndex, Vote, VoteKind,
 };
 
-use super::Ghost;
+use super::{AHEAD, Ghost};
 use crate::oracle::{
     block,
     own::{Act, Slot, Value},
     quorum::Mask,
     seen::HeightSeen,
 };
+
+/// How many early proposals are kept. Only byzantine nodes make any.
+const MAX_EARLY: usize = 4_096;
 
 impl Ghost {
     /// Works out who validates heights up to this one, as far as the blocks before are known to be
@@ -27,10 +29,29 @@ impl Ghost {
         }
     }
 
-    /// The newest height's block is decided.
+    /// The newest height's block is decided. What came early can now be judged.
     pub(super) fn extend(&mut self, block: Arc<Block>) {
         self.sets.extend(block.txs.iter().map(|tx| &**tx));
         self.chain.push_back(block);
+        for (node, proposal) in std::mem::take(&mut self.early) {
+            self.see_proposal(node, &proposal);
+        }
+    }
+
+    /// A proposal came to a node. A byzantine node can be ahead of all others, and a node may keep
+    /// what it gets from it until it comes to that height itself.
+    pub(super) fn see_proposal(&mut self, node: usize, proposal: &Proposal) {
+        if self.learn_proposal(proposal) {
+            if let Some(seen) = self.height_mut(proposal.height) {
+                seen.mark_proposal(node, proposal);
+            }
+            return;
+        }
+        let height = proposal.height.0;
+        let early = height > self.sets.newest() && height <= self.tip.saturating_add(AHEAD);
+        if early && self.early.len() < MAX_EARLY {
+            self.early.push((node, proposal.clone()));
+        }
     }
 
     /// The block that a quorum of all known precommits is for, if its bytes are known.
@@ -47,6 +68,7 @@ impl Ghost {
         if let Some(seen) = self.height_mut(block.header.height) {
             seen.mark_whole(node, block);
         }
+        self.reach(commit.height.0);
         if commit.height.0 > self.sets.newest() {
             return;
         }

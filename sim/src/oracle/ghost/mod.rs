@@ -24,7 +24,7 @@ use engine::{
     codec::Frame,
     consensus::Decision,
     node::{Entry, Record},
-    types::{Block, Hash, Height, Lsn, Message, SyncMessage, Time},
+    types::{Block, Hash, Height, Lsn, Message, Proposal, SyncMessage, Time},
 };
 
 use crate::{
@@ -57,6 +57,8 @@ pub struct Ghost {
     /// The highest height that a correct node has behind it.
     tip: u64,
     lives: Vec<Life>,
+    /// Proposals that came to a node before it was known whose turn it was.
+    early: Vec<(usize, Proposal)>,
     submitted: BTreeSet<Hash>,
     news: Vec<News>,
     /// The frame sent last: a broadcast is looked at once. Kept, so that its address stays its own.
@@ -85,6 +87,7 @@ impl Ghost {
             heights: VecDeque::new(),
             base: 1,
             tip: 0,
+            early: Vec::new(),
             submitted: BTreeSet::new(),
             news: Vec::new(),
             last_sent: None,
@@ -160,13 +163,7 @@ impl Ghost {
         for message in contents.messages.iter() {
             match message {
                 Message::Vote(vote) => self.see_vote(node, vote),
-                Message::Proposal(proposal) => {
-                    if self.learn_proposal(proposal)
-                        && let Some(seen) = self.height_mut(proposal.height)
-                    {
-                        seen.mark_proposal(node, proposal);
-                    }
-                }
+                Message::Proposal(proposal) => self.see_proposal(node, proposal),
                 Message::BlockPart { height, part, .. } => {
                     if let Some(seen) = self.height_mut(*height) {
                         seen.mark_part(node, part);
