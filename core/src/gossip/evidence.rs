@@ -16,7 +16,11 @@ impl Gossip {
         evidence: &DuplicateVote,
         out: &mut Vec<Out>,
     ) {
-        self.evidence_said = now;
+        // The wait for a repetition begins after a pause only: a stream of new evidence does not
+        // put it off for ever.
+        if now.since(self.evidence_said) >= self.config.interval_max {
+            self.evidence_said = now;
+        }
         let frame = frame_of(message(evidence));
         for to in self.peers.keys().filter(|peer| Some(**peer) != from) {
             out.push(Out::Send {
@@ -36,10 +40,10 @@ impl Gossip {
         }
     }
 
-    /// With an announcement: says again what waits, at most as much as a block holds, unless some
-    /// evidence was sent within the longest time between two announcements. A peer that has not
-    /// reached the height of the votes does not know who may have signed them, and gets nothing
-    /// about it.
+    /// With an announcement: says again what waits, at most as much as a block holds, unless it did
+    /// so, or began to push, within the longest time between two announcements. A peer that has
+    /// not reached the height of the votes does not know who may have signed them, and gets
+    /// nothing about it.
     pub fn repeat_evidence(&mut self, now: Time, pending: &[DuplicateVote], out: &mut Vec<Out>) {
         if pending.is_empty() || now.since(self.evidence_said) < self.config.interval_max {
             return;

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::types::{
-    Address, Commit, Hash, PartSet, PartSetHeader, Proposal, Signature, Step, Vote,
+    Address, Commit, DuplicateVote, Hash, MAX_EVIDENCE, PartSet, PartSetHeader, Proposal,
+    Signature, Step, Vote,
 };
 
 /// A node of four validators at some point, with the prevotes of its round.
@@ -330,4 +331,82 @@ fn hints_are_gathered_into_one_frame() {
         messages_of(&out),
         [stands(1, 0, Step::Prevote), has(1, 0, 1), has(1, 0, 2)]
     );
+}
+
+fn proof(height: u64, round: u32) -> DuplicateVote {
+    let hash = Hash([1; 32]);
+    let parts = PartSetHeader { total: 1, hash };
+    let mut second = vote(height, round, 0);
+    second.block = Some(BlockId { hash, parts });
+    DuplicateVote::new(vote(height, round, 0), second).unwrap()
+}
+
+/// Who gets how many pieces of evidence.
+fn evidence_sent(out: &[Out]) -> Vec<(PeerId, usize)> {
+    let sent = |out: &Out| match out {
+        Out::Send { to, frame } => {
+            let contents = frame.contents().unwrap();
+            let pieces = contents.messages.len();
+            (contents.channel == Channel::Evidence).then_some((*to, pieces))
+        }
+        Out::Wake(_) | Out::Load(_) => None,
+    };
+    out.iter().filter_map(sent).collect()
+}
+
+#[test]
+fn new_evidence_is_pushed_to_everybody_but_its_sender() {
+    let (mut gossip, mut out) = (Gossip::new(Config::default()), Vec::new());
+    let view = Small::at(1, 0, Step::Propose, &[]);
+    for peer in [1, 2, 3] {
+        gossip.add_peer(Time(0), PeerId(peer), &view, &mut out);
+    }
+    out.clear();
+    gossip.push_evidence(Time(0), Some(PeerId(2)), &proof(1, 0), &mut out);
+    assert_eq!(evidence_sent(&out), [(PeerId(1), 1), (PeerId(3), 1)]);
+    out.clear();
+    gossip.push_evidence(Time(0), None, &proof(1, 1), &mut out);
+    assert_eq!(evidence_sent(&out).len(), 3);
+}
+
+#[test]
+fn waiting_evidence_is_handed_over_in_full_frames() {
+    let gossip = Gossip::new(Config::default());
+    let waiting: Vec<_> = (0..257).map(|round| proof(1, round)).collect();
+    let mut out = Vec::new();
+    gossip.hand_over_evidence(PEER, &waiting, &mut out);
+    assert_eq!(evidence_sent(&out), [(PEER, MAX_FRAME_MESSAGES), (PEER, 1)]);
+    out.clear();
+    gossip.hand_over_evidence(PEER, &[], &mut out);
+    assert!(out.is_empty());
+}
+
+#[test]
+fn evidence_is_repeated_rarely_and_only_to_who_has_reached_its_height() {
+    let config = Config::default();
+    let rarely = Time(0).after(config.interval_max);
+    let (mut gossip, mut out) = (Gossip::new(config), Vec::new());
+    let view = Small::at(5, 0, Step::Propose, &[]);
+    for (peer, height) in [(1, 4), (2, 5), (3, 6)] {
+        gossip.add_peer(Time(0), PeerId(peer), &view, &mut out);
+        let stands = [stands(height, 0, Step::Propose)];
+        let told = gossip.receive(Time(0), PeerId(peer), &stands, &view, &mut out);
+        assert_eq!(told, Ok(()));
+    }
+    gossip.add_peer(Time(0), PeerId(4), &view, &mut out); // says nothing
+    out.clear();
+    let waiting = [proof(4, 0), proof(5, 0), proof(5, 1)];
+    gossip.repeat_evidence(Time(rarely.0 - 1), &waiting, &mut out);
+    assert!(out.is_empty(), "too early");
+    gossip.repeat_evidence(rarely, &waiting, &mut out);
+    let told = [(PeerId(1), 1), (PeerId(2), 3), (PeerId(3), 3)];
+    assert_eq!(evidence_sent(&out), told);
+    out.clear();
+    gossip.repeat_evidence(rarely, &waiting, &mut out);
+    assert!(out.is_empty(), "said just now");
+    let many: Vec<_> = (0..40).map(|round| proof(5, round)).collect();
+    let later = rarely.after(Span::millis(1_600));
+    gossip.repeat_evidence(later, &many, &mut out);
+    let told = [(PeerId(2), MAX_EVIDENCE), (PeerId(3), MAX_EVIDENCE)];
+    assert_eq!(evidence_sent(&out), told, "one frame, as much as a block");
 }

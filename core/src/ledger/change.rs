@@ -2,7 +2,7 @@
 //!
 //! The order is fixed. First the changes of power that the application hands over, all together: if
 //! they are impossible as a whole, none of them happens. Then the configuration transactions, one
-//! after the other in the order of the block, each on what the ones before have made of the chain. A
+//! after the other in the order of the block, each on what those before have made of the chain. A
 //! configuration transaction that was not built on the present configuration does nothing. One that
 //! was is counted in the sequence even if what it asks for is impossible and does not happen: so a
 //! sequence number is used once, nobody can repeat a refused change later, and the count follows

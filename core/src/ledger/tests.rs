@@ -1,5 +1,9 @@
 //! Tests of block validity and of the files.
 
+mod chain;
+mod changes;
+mod evidence;
+
 use super::*;
 use crate::{
     app::{App, Call, Item},

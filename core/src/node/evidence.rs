@@ -155,7 +155,3 @@ impl Node {
         Ok(())
     }
 }
-
-#[cfg(test)]
-#[path = "tests_evidence.rs"]
-mod tests;

@@ -62,6 +62,7 @@ impl Params {
 }
 
 impl Default for Params {
+    #[expect(clippy::cast_possible_truncation, reason = "10,000")]
     fn default() -> Self {
         Self {
             max_block_txs: MAX_TXS as u32,
