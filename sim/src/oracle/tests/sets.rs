@@ -135,6 +135,26 @@ fn a_header_with_the_validators_of_yesterday_is_found() {
 }
 
 #[test]
+fn power_of_a_key_that_is_no_nodes_counts_like_that_of_a_silent_node() {
+    let (mut history, mut chain) = begun(vec![power(9, 2)]);
+    chain.set.push((9, 2));
+    let decision = chain.decide(chain.block(&[]));
+    history.see_parts(0, &decision);
+    for by in 0..4 {
+        history.get(0, &precommit(by, (2, 0), Some(decision.id)));
+    }
+    history.announce(0, &decision, chain.app.hash());
+    assert_eq!(
+        history.fired(),
+        "decision_justified",
+        "4 of 6 are no quorum"
+    );
+    let (mut history, _) = begun(vec![power(9, 2)]);
+    history.decide(0, &decision, chain.app.hash());
+    assert_eq!(history.verdict, Ok(()));
+}
+
+#[test]
 fn a_change_that_is_impossible_as_a_whole_changes_nothing() {
     let (mut history, mut chain) = begun(vec![power(4, 1), power(4, 2)]);
     decide_both(&mut history, &mut chain, vec![power(4, 0), power(0, 5)]);
