@@ -140,8 +140,8 @@ pub enum Via {
     Config,
 }
 
-/// New parameters that a client asks for, by a configuration transaction. Units and bounds are those
-/// of [`Params`]; impossible ones change nothing.
+/// New parameters that a client asks for, by a configuration transaction. Units and bounds are
+/// those of [`Params`]; impossible ones change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParamsChange {

@@ -1,9 +1,9 @@
 //! Which changes of validators and parameters a seed draws: in every fourth run clients add, remove
 //! and weigh correct nodes, and some nodes only follow at the beginning.
 //!
-//! A change may be committed late, after later ones, or never. So what is drawn keeps byzantine power
-//! below one third whichever powers of each node's meet; then a quorum of correct nodes exists as
-//! well. A set that nobody would be left in is refused by the chain.
+//! A change may be committed late, after later ones, or never. So what is drawn keeps byzantine
+//! power below one third whichever powers of each node's meet; then a quorum of correct nodes
+//! exists as well. A set that nobody would be left in is refused by the chain.
 
 use crate::{
     choice::{Choices, Draw, Stream},

@@ -1,9 +1,9 @@
 //! Every decided block carries the proof of the one before it.
 //!
 //! Statement: a block decided at height h + 1 names the block decided at h, and carries a commit of
-//! it: one entry per validator of height h, every signature in it valid over the bytes of a precommit of that
-//! height, round and choice, and those for the block from more than two thirds of the power. The
-//! commit that a node announces with its decision is held to the same.
+//! it: one entry per validator of height h, every signature in it valid over the bytes of a
+//! precommit of that height, round and choice, and those for the block from more than two thirds of
+//! the power. The commit that a node announces with its decision is held to the same.
 //!
 //! Source: S5; `LastCommit` of Tendermint's blocks and "false witness" (Tendermint v0.33.6), where
 //! signatures behind the quorum were not checked; `ProofOfChainOfTrustInv` of the light client

@@ -1,8 +1,8 @@
 //! A decision needs a quorum of precommits and the whole block.
 //!
 //! Statement: a correct node decides a block only if it has seen precommits for it from more than
-//! two thirds of the power in one round, the round it names, and all parts of the block. A block that
-//! came whole, with its commit, counts like its parts and those precommits.
+//! two thirds of the power in one round, the round it names, and all parts of the block. A block
+//! that came whole, with its commit, counts like its parts and those precommits.
 //!
 //! Source: S4; line 49 of "The latest gossip on BFT consensus"; `decision_is_quorum_precommit` of
 //! `ivy-proofs/classic_safety.ivy`, `AllIfInDecidedThenReceivedTwoThirds` and

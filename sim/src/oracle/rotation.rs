@@ -2,12 +2,12 @@
 //!
 //! Weighted round robin: in every turn each validator gains its power, the one with the most
 //! proposes (the lowest place among equals) and pays the power of all. A height begins with a turn,
-//! and each of its rounds takes one more; the next height goes on from where this one began, however
-//! many rounds it took.
+//! and each of its rounds takes one more; the next height goes on from where this one began,
+//! however many rounds it took.
 //!
 //! When the set changes between two heights, whoever stays keeps what it waited, whoever comes owes
-//! nine eighths of the new power of all, then all waits are divided so that no two are further apart
-//! than twice that power, and shifted so that they balance.
+//! nine eighths of the new power of all, then all waits are divided so that no two are further
+//! apart than twice that power, and shifted so that they balance.
 
 /// Rounds beyond this one have no known proposer. No honest run comes near it.
 pub(super) const MAX_ROUND: u32 = 10_000;

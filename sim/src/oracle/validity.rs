@@ -1,11 +1,11 @@
 //! What is decided is valid.
 //!
 //! Statement: a decided block is the block its id names; it follows the block decided before it, at
-//! a later time, with the digests of the chain so far, its validators and the count of configuration
-//! changes in its header; a validator of its height built it; its transactions are well formed, no
-//! more than the chain's parameters allow, and all submitted by clients if a correct node built it;
-//! and the application hash
-//! announced with it is what an independent model computes.
+//! a later time, with the digests of the chain so far, its validators and the count of
+//! configuration changes in its header; a validator of its height built it; its transactions are
+//! well formed, no more than the chain's parameters allow, and all submitted by clients if a
+//! correct node built it; and the application hash announced with it is what an independent model
+//! computes.
 //!
 //! Source: S3; `valid(v)` of "The latest gossip on BFT consensus", section 2; `Validity` of
 //! `TendermintAcc_004_draft.tla`, `ConsensusValidValue` of `TendermintPBT.tla`; `AppHash` of

@@ -1,5 +1,6 @@
-//! Clients that change the chain's configuration: they give a transaction to every correct node that
-//! is up. What comes of it is the chain's business: a transaction may come late, or change nothing.
+//! Clients that change the chain's configuration: they give a transaction to every correct node
+//! that is up. What comes of it is the chain's business: a transaction may come late, or change
+//! nothing.
 
 use engine::{
     app::Call,
