@@ -293,6 +293,8 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         tx_every_ms: 50,
                         clients: Clients::default(),
                         faults_end_ms: 8_000,
+                        changes: Vec::new(),
+                        params: Vec::new(),
                         faults: faults
                             .into_iter()
                             .filter(|f| names_nodes_below(f, nodes))

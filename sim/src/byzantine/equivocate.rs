@@ -10,8 +10,8 @@ use engine::{
     codec::Frame,
     crypto::Sign,
     types::{
-        Block, BlockId, ChainId, Channel, Message, Part, PartSet, PeerId, Proposal, Time,
-        ValidatorIndex, Vote, VoteKind,
+        Address, Block, BlockId, ChainId, Channel, Message, Part, PartSet, PeerId, Proposal, Time,
+        Vote, VoteKind,
     },
 };
 
@@ -28,6 +28,7 @@ const REMEMBERED: usize = 64;
 pub(super) struct Equivocate {
     node: PeerId,
     key: Arc<dyn Sign>,
+    address: Address,
     choices: Choices,
     /// The parts of the own block of a round, until they are complete.
     own: BTreeMap<(u64, u32), PartSet>,
@@ -42,6 +43,7 @@ impl Equivocate {
         let (own, second) = (BTreeMap::new(), BTreeMap::new());
         Self {
             node,
+            address: key.public_key().address(),
             key,
             choices,
             own,
@@ -122,7 +124,7 @@ impl Equivocate {
         let Message::Vote(vote) = message else {
             return Vec::new();
         };
-        let own = vote.index == ValidatorIndex(self.node.0) && vote.kind == VoteKind::Precommit;
+        let own = vote.address == self.address && vote.kind == VoteKind::Precommit;
         let second = self.second.get(&(vote.height.0, vote.round.0));
         let Some((block, parts)) = second.filter(|_| own) else {
             return Vec::new();
@@ -174,9 +176,7 @@ impl Equivocate {
                 .into_iter()
                 .collect()
             }
-            Message::Vote(v)
-                if v.index == ValidatorIndex(self.node.0) && hears(v.height.0, v.round.0) =>
-            {
+            Message::Vote(v) if v.address == self.address && hears(v.height.0, v.round.0) => {
                 vec![Message::Vote(self.second_vote(v))]
             }
             Message::NewRoundStep { .. }

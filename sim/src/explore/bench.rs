@@ -289,6 +289,8 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 600_000,
+        changes: Vec::new(),
+        params: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     disk::Side,
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
-        OwnMessage, Plan, TimeoutsMs, Unsynced, When,
+        OwnMessage, Plan, TimeoutsMs, Unsynced, When, reconfigure,
     },
     world::MAX_NODES,
 };
@@ -41,7 +41,7 @@ const STORAGE_CALLS: u64 = 40;
 
 /// Coordinates in the stream `swarm`. A number is never used again for something else.
 #[derive(Debug, Clone, Copy)]
-enum Option_ {
+pub(super) enum Option_ {
     Validators = 0,
     Powers = 1,
     Latency = 2,
@@ -56,6 +56,7 @@ enum Option_ {
     Crashes = 11,
     Workload = 12,
     SkipCommit = 13,
+    Reconfigure = 14,
     EmptyBlocks = 20,
     Clients = 21,
     BlockSync = 30,
@@ -64,7 +65,7 @@ enum Option_ {
     Bandwidth = 40,
 }
 
-fn swarm(choices: &Choices, option: Option_) -> Draw {
+pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
     choices.draw(Stream::Swarm, [option as u64, 0, 0, 0])
 }
 
@@ -98,6 +99,8 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         tx_every_ms: draw_tx_every(&choices, link, timeouts.empty_blocks),
         clients: draw_clients(&choices),
         faults_end_ms: 0,
+        changes: Vec::new(),
+        params: Vec::new(),
         faults: Vec::new(),
         powers,
     };
@@ -110,6 +113,9 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5 + wait_ms;
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
+        if !overrides.beyond_one_third {
+            reconfigure::draw(&choices, &mut plan, height_ms);
+        }
         plan.faults = draw_faults(&choices, &plan, height_ms);
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
@@ -480,6 +486,7 @@ mod tests {
             let power = |b: &Byzantine| plan.powers[usize::from(b.node)];
             let faulty: u64 = plan.byzantine.iter().map(power).sum();
             assert!(3 * faulty < plan.powers.iter().sum(), "seed {seed}");
+            assert!(plan.is_within_one_third(), "seed {seed}");
         }
         let two = Overrides {
             validators: Some(4),

@@ -1,9 +1,10 @@
 //! What goes wrong: plans and how seeds draw them.
 mod draw;
 mod plan;
+mod reconfigure;
 
 pub use draw::{Overrides, draw};
 pub use plan::{
-    Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
-    OwnMessage, Plan, TimeoutsMs, Unsynced, When,
+    Behaviour, Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link,
+    MinMax, OwnMessage, ParamsChange, Plan, TimeoutsMs, Unsynced, Via, When,
 };

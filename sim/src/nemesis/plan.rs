@@ -8,7 +8,7 @@ use engine::{
     blocksync,
     consensus::{EmptyBlocks, Timeouts},
     gossip,
-    types::Span,
+    types::{Params, Span},
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub enum CryptoMode {
 pub struct Plan {
     /// Seeds every choice that the plan does not state.
     pub seed: u64,
-    /// The validators' powers; their number is the number of nodes.
+    /// The nodes' powers at the beginning; a node with power 0 is no validator, it only follows.
     pub powers: Vec<u64>,
     /// The faults end when every correct node has decided this height, or at `faults_end_ms`.
     pub heights: u64,
@@ -70,6 +70,16 @@ pub struct Plan {
     pub clients: Clients,
     /// When the fault phase ends at the latest, in milliseconds; then everything is healed.
     pub faults_end_ms: u64,
+    /// Changes of power that clients ask for.
+    #[serde(default, rename = "change", skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Changes of the chain's parameters that clients ask for.
+    #[serde(
+        default,
+        rename = "params_change",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub params: Vec<ParamsChange>,
     /// What goes wrong, and when.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -158,6 +168,58 @@ impl Clients {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// A change of power that a client asks for: it gives the transaction to every correct node that is
+/// up. It may be committed late, or after a later one, or never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// When, in milliseconds since the start of the run.
+    pub at_ms: u64,
+    /// Whose power.
+    pub node: u16,
+    /// The new power; 0 removes it from the validators.
+    pub power: u64,
+    /// By which transaction.
+    pub via: Via,
+}
+
+/// The two ways to change powers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The application asks for it.
+    App,
+    /// A configuration transaction.
+    Config,
+}
+
+/// New parameters that a client asks for, by a configuration transaction. Units and bounds are
+/// those of [`Params`]; impossible ones change nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamsChange {
+    /// When, in milliseconds since the start of the run.
+    pub at_ms: u64,
+    /// The most transactions in a block.
+    pub max_block_txs: u32,
+    /// The most bytes of transactions in a block.
+    pub max_block_bytes: u32,
+    /// For how many heights conflicting votes can be used as evidence.
+    pub evidence_max_age: u64,
+}
+
+impl ParamsChange {
+    /// The engine's form.
+    #[must_use]
+    pub fn to_engine(self) -> Params {
+        Params {
+            max_block_txs: self.max_block_txs,
+            max_block_bytes: self.max_block_bytes,
+            evidence_max_age: self.evidence_max_age,
+        }
     }
 }
 
@@ -378,6 +440,45 @@ impl Plan {
             request_timeout,
             patience: request_timeout.times(2),
         }
+    }
+
+    /// The least and the most power that a node can ever have, whichever changes are committed, in
+    /// whatever order.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn power_range(&self, node: u16) -> MinMax {
+        let first = self.powers[usize::from(node)];
+        let changes = self.changes.iter().filter(|change| change.node == node);
+        let (min, max) = changes.fold((first, first), |(min, max), change| {
+            (min.min(change.power), max.max(change.power))
+        });
+        MinMax { min, max }
+    }
+
+    /// The most power that byzantine validators can have, and the least that all can have then.
+    #[must_use]
+    pub fn worst_powers(&self) -> (u64, u64) {
+        let nodes = 0..u16::try_from(self.powers.len()).unwrap_or(u16::MAX);
+        nodes.fold((0, 0), |(bad, total): (u64, u64), node| {
+            let range = self.power_range(node);
+            if self.byzantine.iter().any(|b| b.node == node) {
+                (
+                    bad.saturating_add(range.max),
+                    total.saturating_add(range.max),
+                )
+            } else {
+                (bad, total.saturating_add(range.min))
+            }
+        })
+    }
+
+    /// Whether byzantine power stays below one third in every set that the changes can lead to.
+    #[must_use]
+    pub fn is_within_one_third(&self) -> bool {
+        let (bad, total) = self.worst_powers();
+        bad == 0 || bad.saturating_mul(3) < total
     }
 
     /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the

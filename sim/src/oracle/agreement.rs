@@ -147,7 +147,7 @@ fn quorums(ghost: &Ghost, height: u64, two: (&DecisionSeen, &DecisionSeen)) -> V
         facts::seen(ghost, (d.time, d.node), at, Some(d.id))
     };
     let both = voters(two.0) & voters(two.1);
-    let power = ghost.powers().of(both);
+    let power = ghost.powers(height).of(both);
     let common = format!("in both quorums: {} (power {power})", facts::names(both));
     vec![line(two.0), line(two.1), common]
 }

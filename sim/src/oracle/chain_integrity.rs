@@ -1,9 +1,9 @@
 //! Every decided block carries the proof of the one before it.
 //!
 //! Statement: a block decided at height h + 1 names the block decided at h, and carries a commit of
-//! it: one entry per validator, every signature in it valid over the bytes of a precommit of that
-//! height, round and choice, and those for the block from more than two thirds of the power. The
-//! commit that a node announces with its decision is held to the same.
+//! it: one entry per validator of height h, every signature in it valid over the bytes of a
+//! precommit of that height, round and choice, and those for the block from more than two thirds of
+//! the power. The commit that a node announces with its decision is held to the same.
 //!
 //! Source: S5; `LastCommit` of Tendermint's blocks and "false witness" (Tendermint v0.33.6), where
 //! signatures behind the quorum were not checked; `ProofOfChainOfTrustInv` of the light client
@@ -121,12 +121,13 @@ fn certifies(ghost: &Ghost, (height, id): (u64, BlockId), commit: &Commit) -> Re
         let (got, wanted) = (facts::block(Some(commit.block)), facts::block(Some(id)));
         return Err(format!("is of {got}, not {wanted}"));
     }
-    let (entries, members) = (commit.signatures.len(), ghost.addresses().len());
+    let order = ghost.rules(height).validators.order();
+    let (entries, members) = (commit.signatures.len(), order.len());
     if entries != members {
         return Err(format!("has {entries} entries for {members} validators"));
     }
     let mut signed: Mask = 0;
-    for (i, entry) in commit.signatures.iter().enumerate() {
+    for (i, entry) in order.iter().copied().zip(commit.signatures.iter()) {
         let (choice, signature) = match entry {
             CommitSig::Absent => continue,
             CommitSig::Nil(signature) => (None, signature),
@@ -143,13 +144,13 @@ fn certifies(ghost: &Ghost, (height, id): (u64, BlockId), commit: &Commit) -> Re
             signed |= only(i);
         }
     }
-    if ghost.powers().has_quorum(signed) {
+    if ghost.powers(height).has_quorum(signed) {
         return Ok(());
     }
     Err(format!(
         "is signed by {}: {}",
         facts::names(signed),
-        facts::power(ghost, signed)
+        facts::power(ghost, height, signed)
     ))
 }
 

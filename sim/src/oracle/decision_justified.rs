@@ -1,7 +1,8 @@
 //! A decision needs a quorum of precommits and the whole block.
 //!
 //! Statement: a correct node decides a block only if it has seen precommits for it from more than
-//! two thirds of the power in one round, the round it names, and all parts of the block.
+//! two thirds of the power in one round, the round it names, and all parts of the block. A block
+//! that came whole, with its commit, counts like its parts and those precommits.
 //!
 //! Source: S4; line 49 of "The latest gossip on BFT consensus"; `decision_is_quorum_precommit` of
 //! `ivy-proofs/classic_safety.ivy`, `AllIfInDecidedThenReceivedTwoThirds` and
@@ -67,7 +68,9 @@ fn justified(
     };
     let (id, round) = (decision.id, decision.round.0);
     let at = (height.0, round, VoteKind::Precommit);
-    let quorum = ghost.powers().has_quorum(ghost.voters(node, at, Some(id)));
+    let quorum = ghost
+        .powers(height.0)
+        .has_quorum(ghost.voters(node, at, Some(id)));
     let complete = seen.is_complete(node, id.parts);
     if quorum && complete {
         return Ok(());

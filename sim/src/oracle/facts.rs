@@ -87,14 +87,15 @@ pub(super) fn seen(
         node(by),
         block(choice),
         names(set),
-        power(ghost, set)
+        power(ghost, height, set)
     )
 }
 
-/// How much power a set has: "2 of 4, more than 2/3 needed".
-pub(super) fn power(ghost: &Ghost, set: Mask) -> String {
-    let (power, total) = (ghost.powers().of(set), ghost.powers().total());
-    let verdict = if ghost.powers().has_quorum(set) {
+/// How much power a set has at a height: "2 of 4, more than 2/3 needed".
+pub(super) fn power(ghost: &Ghost, height: u64, set: Mask) -> String {
+    let powers = ghost.powers(height);
+    let (power, total) = (powers.of(set), powers.total());
+    let verdict = if powers.has_quorum(set) {
         "a quorum"
     } else {
         "no quorum"

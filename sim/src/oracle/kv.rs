@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::types::Hash;
+use engine::types::{ConfigChange, Hash, Params, PublicKey};
 
 use super::merkle::digest;
 
@@ -18,9 +18,9 @@ pub(super) enum Op<'a> {
     /// Sets a key to a value.
     Set(&'a [u8], &'a [u8]),
     /// Changes a validator's power: nothing to the map.
-    Power,
-    /// Changes the chain's configuration: nothing to the map.
-    Configure,
+    Power(PublicKey, u64),
+    /// Changes the chain's configuration, if so many changes came before: nothing to the map.
+    Configure(u64, ConfigChange),
 }
 
 /// Reads a transaction; `None` if it is malformed.
@@ -32,18 +32,35 @@ pub(super) fn parse(tx: &[u8]) -> Option<Op<'_>> {
             let (value, rest) = item(rest)?;
             rest.is_empty().then_some(Op::Set(key, value))
         }
-        2 => (body.len() == 32 + 8).then_some(Op::Power),
+        2 => power(body).map(|(key, power)| Op::Power(key, power)),
         3 => {
-            let (change, rest) = body.get(8..)?.split_first()?;
-            let len = match change {
-                1 => 32 + 8,
-                2 => 4 + 4 + 8,
+            let (sequence, rest) = body.split_first_chunk()?;
+            let (change, rest) = rest.split_first()?;
+            let change = match change {
+                1 => power(rest).map(|(key, power)| ConfigChange::Power { key, power })?,
+                2 => params(rest).map(ConfigChange::Params)?,
                 _ => return None,
             };
-            (rest.len() == len).then_some(Op::Configure)
+            Some(Op::Configure(u64::from_le_bytes(*sequence), change))
         }
         _ => None,
     }
+}
+
+fn power(body: &[u8]) -> Option<(PublicKey, u64)> {
+    let (key, power) = body.split_first_chunk()?;
+    let power = u64::from_le_bytes(power.try_into().ok()?);
+    Some((PublicKey(*key), power))
+}
+
+fn params(body: &[u8]) -> Option<Params> {
+    let (txs, rest) = body.split_first_chunk()?;
+    let (bytes, age) = rest.split_first_chunk()?;
+    Some(Params {
+        max_block_txs: u32::from_le_bytes(*txs),
+        max_block_bytes: u32::from_le_bytes(*bytes),
+        evidence_max_age: u64::from_le_bytes(age.try_into().ok()?),
+    })
 }
 
 fn item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -112,7 +129,7 @@ fn entry(key: &[u8], value: &[u8]) -> [u8; 32] {
 mod tests {
     use engine::{
         app::{App, Call, Item},
-        types::{PublicKey, Tx},
+        types::Tx,
     };
     use proptest::prelude::*;
 
@@ -152,14 +169,32 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_power_is_well_formed_and_a_longer_one_is_not() {
-        let tx = Call::Power {
-            key: PublicKey([1; 32]),
-            power: 7,
+    fn changes_are_read_as_they_were_written_and_not_one_byte_longer() {
+        let (key, power) = (PublicKey([1; 32]), 7);
+        let params = Params {
+            max_block_txs: 1,
+            max_block_bytes: 2,
+            evidence_max_age: 3,
+        };
+        let configure = |change| Call::Configure {
+            sequence: 5,
+            change,
+        };
+        let (one, two) = (
+            ConfigChange::Power { key, power },
+            ConfigChange::Params(params),
+        );
+        let calls = [
+            (Call::Power { key, power }, Op::Power(key, power)),
+            (configure(one), Op::Configure(5, one)),
+            (configure(two), Op::Configure(5, two)),
+        ];
+        for (call, expected) in calls {
+            let tx = call.to_tx();
+            assert_eq!(parse(&tx), Some(expected));
+            let longer: Vec<u8> = tx.iter().copied().chain([0]).collect();
+            assert_eq!(parse(&longer), None);
+            assert!((0..tx.len()).all(|len| parse(&tx[..len]).is_none()));
         }
-        .to_tx();
-        assert_eq!(parse(&tx), Some(Op::Power));
-        let longer: Vec<u8> = tx.iter().copied().chain([0]).collect();
-        assert_eq!(parse(&longer), None);
     }
 }

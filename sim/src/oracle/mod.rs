@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use engine::{
     crypto::Verify,
-    types::{ChainId, PeerId, PublicKey},
+    types::{ChainId, Params, PeerId, PublicKey},
 };
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ mod agreement;
 mod block;
 mod chain_integrity;
 mod decision_justified;
+mod evidence;
 mod facts;
 mod ghost;
 mod kv;
@@ -38,12 +39,14 @@ mod recovery;
 mod rotation;
 mod round_skip;
 mod seen;
+mod sets;
 mod sign_state_durable;
 mod table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod validator_only;
 mod validity;
 mod vote_once;
 
@@ -51,26 +54,29 @@ pub use ghost::Ghost;
 pub use liveness::Liveness;
 pub use table::ORACLES;
 
-/// What the judges know of the cluster before the run.
+/// What the judges know of the cluster before the run. Who validates later heights they work out
+/// from the decided blocks.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The chain's name.
     pub chain: ChainId,
-    /// Node i is validator i of every height. At most 128.
+    /// Node i is member i. At most 128, together with keys of no node that are given power.
     pub validators: Vec<Member>,
+    /// The first parameters.
+    pub params: Params,
     /// Verifies signatures, so that only authentic messages count. Each distinct signature is asked
     /// about once; where signatures are dear, give one that remembers its verdicts.
     pub verify: Arc<dyn Verify>,
-    /// Whether agreement is promised: byzantine power below one third.
+    /// Whether agreement is promised: byzantine power below one third of every set of the run.
     pub within_one_third: bool,
 }
 
-/// A validator.
+/// A node.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Its key.
     pub key: PublicKey,
-    /// Its power.
+    /// Its power at height 1; 0 if it is no validator there.
     pub power: u64,
     /// Whether it follows the protocol.
     pub correct: bool,
@@ -138,6 +144,7 @@ impl Judge {
     pub fn new(setup: Setup) -> Self {
         let mut oracles: Vec<Box<dyn Oracle>> = vec![
             Box::new(vote_once::VoteOnce::default()),
+            Box::new(validator_only::ValidatorOnly::default()),
             Box::new(proposer_only::ProposerOnly::default()),
             Box::new(lock_safety::LockSafety::default()),
             Box::new(prevote_justified::PrevoteJustified::default()),
@@ -149,6 +156,7 @@ impl Judge {
         if setup.within_one_third {
             oracles.push(Box::new(chain_integrity::ChainIntegrity::default()));
             oracles.push(Box::new(validity::Validity::default()));
+            oracles.push(Box::new(evidence::Evidence::default()));
         }
         // The log is judged before the sign state: a message that leaves too early breaks both.
         let mut watchers: Vec<Box<dyn Oracle>> = vec![
@@ -198,6 +206,12 @@ impl Judge {
         oracles
             .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
             .collect()
+    }
+
+    /// How many configuration changes the decided blocks have made.
+    #[must_use]
+    pub fn config_sequence(&self) -> u64 {
+        self.ghost.rules(self.ghost.newest()).sequence
     }
 
     /// The highest round in which a correct node has signed something at a height that it has not

@@ -1,8 +1,9 @@
 //! Only the proposer proposes, once per round, and with the proof it claims.
 //!
 //! Statement: a correct node signs a proposal only in rounds whose proposer it is, by the rotation
-//! computed here, and one per round; if the proposal names a proof-of-lock round, that round is
-//! earlier and the node has seen more than two thirds of the power prevote the block in it.
+//! computed here from the validators of the height, and one per round; if the proposal names a
+//! proof-of-lock round, that round is earlier and the node has seen more than two thirds of the
+//! power prevote the block in it.
 //!
 //! Source: L3; lines 11 to 19 of "The latest gossip on BFT consensus"; action `l_11` of
 //! `ivy-proofs/abstract_tendermint.ivy`, `AllIfValidRoundThenTwoThirds` of

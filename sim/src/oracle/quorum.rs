@@ -1,7 +1,7 @@
 //! Quorum arithmetic, written again on purpose: a judge that borrows the ruler of the judged
 //! finds every line straight.
 //!
-//! Sets of validators are bit masks: bit `i` is validator `i`, so at most 128 take part.
+//! Sets of members are bit masks: bit `i` is member `i`, so at most 128 take part.
 
 use engine::types::PeerId;
 
@@ -35,7 +35,7 @@ pub(super) fn peers(set: Mask) -> Vec<PeerId> {
         .collect()
 }
 
-/// Everybody's power.
+/// Everybody's power at some height.
 #[derive(Debug)]
 pub(super) struct Powers {
     each: Vec<u64>,
@@ -43,7 +43,7 @@ pub(super) struct Powers {
 }
 
 impl Powers {
-    /// The powers of validators 0, 1, 2 and so on.
+    /// The powers of members 0, 1, 2 and so on.
     pub(super) fn new(each: Vec<u64>) -> Self {
         let total = each.iter().sum();
         Self { each, total }
@@ -52,6 +52,11 @@ impl Powers {
     /// All power together.
     pub(super) fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The power of one. Strangers have none.
+    pub(super) fn of_member(&self, member: usize) -> u64 {
+        self.each.get(member).copied().unwrap_or(0)
     }
 
     /// The power of a set. Strangers have none.

@@ -109,7 +109,8 @@ impl RoundSkip {
                 continue;
             }
             self.checks += 1;
-            let (power, total) = (ghost.powers().of(place.heard), ghost.powers().total());
+            let powers = ghost.powers(height);
+            let (power, total) = (powers.of(place.heard), powers.total());
             if 3 * u128::from(power) <= u128::from(total) {
                 continue;
             }

@@ -6,13 +6,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use engine::types::{
-    Address, BlockId, Commit, CommitSig, Hash, Part, PartSetHeader, Proposal, Round, Signature,
-    Time, ValidatorIndex, Vote, VoteKind,
+    Block, BlockId, Hash, Part, PartSetHeader, Proposal, Round, Signature, Time, Vote, VoteKind,
 };
 
 use super::{
-    merkle::root_of_part,
-    quorum::{Mask, only},
+    merkle::{root, root_of_part},
+    quorum::{Mask, Powers, only},
 };
 
 /// How many forged messages of a height are remembered as such; further ones are checked anew.
@@ -22,12 +21,14 @@ const MAX_FORGED: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct HeightSeen {
     nodes: usize,
+    members: usize,
     /// What can be voted for, by number; nil is number 0.
     choices: Vec<Option<BlockId>>,
     /// In order of rounds.
     rounds: Vec<RoundSeen>,
     forged: BTreeSet<ForgedVote>,
     parts: Vec<PartSeen>,
+    wholes: Vec<WholeSeen>,
     decisions: Vec<DecisionSeen>,
 }
 
@@ -45,7 +46,7 @@ pub(super) struct RoundSeen {
 /// The votes of one kind in one round.
 #[derive(Debug)]
 struct Tally {
-    /// By voter: what it voted, and the signature.
+    /// By member: what it voted, and the signature.
     cast: Vec<Vec<(usize, Signature)>>,
     /// By number of the choice, then by node: whose votes it has seen.
     seen: Vec<Vec<Mask>>,
@@ -68,6 +69,16 @@ struct PartSeen {
     nodes: Mask,
 }
 
+/// A block that was sent whole.
+#[derive(Debug)]
+struct WholeSeen {
+    block: Arc<Block>,
+    bytes: Vec<u8>,
+    /// The parts it would travel in.
+    set: PartSetHeader,
+    nodes: Mask,
+}
+
 /// What a correct node announced.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DecisionSeen {
@@ -79,14 +90,16 @@ pub(super) struct DecisionSeen {
 }
 
 impl HeightSeen {
-    /// A height of which nothing was seen, among so many nodes.
-    pub(super) fn new(nodes: usize) -> Self {
+    /// A height of which nothing was seen, among so many nodes, voted on by so many members.
+    pub(super) fn new(nodes: usize, members: usize) -> Self {
         Self {
             nodes,
+            members,
             choices: vec![None],
             rounds: Vec::new(),
             forged: BTreeSet::new(),
             parts: Vec::new(),
+            wholes: Vec::new(),
             decisions: Vec::new(),
         }
     }
@@ -133,6 +146,9 @@ impl HeightSeen {
         }
         if tally.seen[choice].is_empty() {
             tally.seen[choice] = vec![0; nodes];
+        }
+        if tally.cast.len() <= voter {
+            tally.cast.resize_with(voter + 1, Vec::new);
         }
         tally.cast[voter].push((choice, vote.signature));
     }
@@ -259,9 +275,12 @@ impl HeightSeen {
         self.parts.push(PartSeen { part, set, nodes });
     }
 
-    /// Which parts of a set somebody of `nodes` has seen, as bytes in order; `None` if one is
+    /// The bytes of a block of which somebody of `nodes` has seen each part; `None` if one is
     /// missing.
     pub(super) fn bytes_of(&self, nodes: Mask, set: PartSetHeader) -> Option<Vec<u8>> {
+        if let Some(whole) = self.whole(nodes, set) {
+            return Some(whole.bytes.clone());
+        }
         let mut bytes = Vec::new();
         for index in 0..set.total {
             bytes.extend_from_slice(&self.part(nodes, set, index)?.bytes);
@@ -269,8 +288,35 @@ impl HeightSeen {
         Some(bytes)
     }
 
-    /// Whether a node has seen all parts of a set.
+    /// Marks a block that came whole.
+    pub(super) fn mark_whole(&mut self, node: usize, block: &Arc<Block>) {
+        let same =
+            |known: &&mut WholeSeen| Arc::ptr_eq(&known.block, block) || known.block == *block;
+        if let Some(known) = self.wholes.iter_mut().find(same) {
+            known.nodes |= only(node);
+            return;
+        }
+        let (_, parts) = block.cut();
+        let parts: Vec<&[u8]> = (0..)
+            .map_while(|i| parts.part(i).map(|p| &*p.bytes))
+            .collect();
+        let set = PartSetHeader {
+            total: u32::try_from(parts.len()).unwrap_or(u32::MAX),
+            hash: root(&parts),
+        };
+        self.wholes.push(WholeSeen {
+            block: Arc::clone(block),
+            bytes: parts.concat(),
+            set,
+            nodes: only(node),
+        });
+    }
+
+    /// Whether a node has seen all parts of a set, or the block whole.
     pub(super) fn is_complete(&self, node: usize, set: PartSetHeader) -> bool {
+        if self.whole(only(node), set).is_some() {
+            return true;
+        }
         (0..set.total).all(|index| self.part(only(node), set, index).is_some())
     }
 
@@ -279,6 +325,28 @@ impl HeightSeen {
             p.part.proof.index == index && p.nodes & nodes != 0 && p.set == Some(set)
         };
         self.parts.iter().find(fits).map(|p| &*p.part)
+    }
+
+    fn whole(&self, nodes: Mask, set: PartSetHeader) -> Option<&WholeSeen> {
+        let mut wholes = self.wholes.iter();
+        wholes.find(|whole| whole.set == set && whole.nodes & nodes != 0)
+    }
+
+    /// The block for which a quorum is known to have precommitted in one round, whoever saw it.
+    pub(super) fn committed(&self, powers: &Powers) -> Option<BlockId> {
+        for round in &self.rounds {
+            for (number, choice) in self.choices.iter().enumerate() {
+                let Some(id) = choice else { continue };
+                let cast = round.precommits.cast.iter().enumerate();
+                let voters = cast
+                    .filter(|(_, cast)| cast.iter().any(|(choice, _)| *choice == number))
+                    .fold(0, |all, (voter, _)| all | only(voter));
+                if powers.has_quorum(voters) {
+                    return Some(*id);
+                }
+            }
+        }
+        None
     }
 
     /// What was decided, in order of time.
@@ -305,7 +373,8 @@ impl HeightSeen {
 
     fn round_mut(&mut self, round: u32) -> &mut RoundSeen {
         let at = self.find(round).unwrap_or_else(|at| {
-            let (prevotes, precommits) = (Tally::new(self.nodes), Tally::new(self.nodes));
+            let members = self.members;
+            let (prevotes, precommits) = (Tally::new(members), Tally::new(members));
             let proposals = Vec::new();
             let new = RoundSeen {
                 round,
@@ -354,26 +423,4 @@ impl ProposalSeen {
 
 fn forged_key(voter: usize, vote: &Vote) -> ForgedVote {
     (vote.kind, vote.round, voter, vote.block, vote.signature)
-}
-
-/// The precommits that a commit holds, of validators with these addresses. Nothing is verified.
-pub(super) fn votes_in(commit: &Commit, addresses: &[Address]) -> Vec<Vote> {
-    let entries = commit.signatures.iter().zip(addresses).enumerate();
-    let vote = |(index, (entry, address)): (usize, (&CommitSig, &Address))| {
-        let (block, signature) = match *entry {
-            CommitSig::Absent => return None,
-            CommitSig::Nil(signature) => (None, signature),
-            CommitSig::Block(signature) => (Some(commit.block), signature),
-        };
-        Some(Vote {
-            kind: VoteKind::Precommit,
-            height: commit.height,
-            round: commit.round,
-            block,
-            index: ValidatorIndex::new(index),
-            address: *address,
-            signature,
-        })
-    };
-    entries.filter_map(vote).collect()
 }

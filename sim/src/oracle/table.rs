@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 15] = [
+pub const ORACLES: [(&str, &str, &str); 17] = [
     (
         "sign_state_durable",
         "a correct node sends what it signed only after its sign state is durable",
@@ -31,6 +31,11 @@ pub const ORACLES: [(&str, &str, &str); 15] = [
         "vote_once",
         "a correct node signs one value per height, round and step, and never for an earlier step",
         "L1, L2; classic_safety.ivy: prevote_unique_per_round",
+    ),
+    (
+        "validator_only",
+        "a correct node signs nothing at a height of which it is no validator",
+        "validator sets of Tendermint: power changes at H count from H + 1 on",
     ),
     (
         "proposer_only",
@@ -71,6 +76,11 @@ pub const ORACLES: [(&str, &str, &str); 15] = [
         "validity",
         "a decided block follows from the chain before it, and its transactions from clients",
         "S3; TendermintAcc_004_draft.tla: Validity",
+    ),
+    (
+        "evidence",
+        "a block proves only offences that byzantine validators committed, each once and in time",
+        "E1; accountable_safety_2.ivy: wb_never_punished; evidence of Tendermint",
     ),
     (
         "liveness",

@@ -12,7 +12,7 @@ use engine::{
     privval::{SignSlot, SignStep},
     types::{
         Block, BlockId, Bounded, ChainId, Commit, CommitSig, Hash, Header, Height, Lsn, Message,
-        PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
+        Params, PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
         ValidatorIndex, Vote, VoteKind, sha256,
     },
 };
@@ -45,8 +45,11 @@ pub(super) fn chain_id() -> ChainId {
     ChainId::try_from(b"test".to_vec()).unwrap()
 }
 
+/// The keys of ten nodes, sorted by address.
 pub(super) fn key(node: usize) -> PublicKey {
-    PublicKey([u8::try_from(node).unwrap() + 1; 32])
+    let mut keys: Vec<PublicKey> = (1..=10).map(|byte| PublicKey([byte; 32])).collect();
+    keys.sort_by_key(PublicKey::address);
+    keys[node]
 }
 
 /// Nodes of power one; those in `byzantine` are not correct.
@@ -59,6 +62,7 @@ pub(super) fn setup(nodes: usize, byzantine: &[usize]) -> Setup {
     Setup {
         chain: chain_id(),
         validators: (0..nodes).map(member).collect(),
+        params: Params::default(),
         verify: Arc::new(Plain),
         within_one_third: 3 * byzantine.len() < nodes,
     }
@@ -79,7 +83,17 @@ pub(super) fn vote(
     (height, round): (u64, u32),
     block: Option<BlockId>,
 ) -> Message {
-    let index = ValidatorIndex::new(by);
+    vote_at((by, by), kind, (height, round), block)
+}
+
+/// A vote of a node that names a place in the set.
+pub(super) fn vote_at(
+    (by, place): (usize, usize),
+    kind: VoteKind,
+    (height, round): (u64, u32),
+    block: Option<BlockId>,
+) -> Message {
+    let index = ValidatorIndex::new(place);
     let (address, signature) = (key(by).address(), Signature([0; 64]));
     let (height, round) = (Height(height), Round(round));
     let mut vote = Vote {
@@ -266,8 +280,12 @@ impl History {
 
     pub(super) fn see(&mut self, node: usize, decided: &Decision) -> &mut Self {
         let at = (decided.block.header.height.0, decided.round.0);
-        for by in 0..decided.commit.signatures.len() {
-            self.get(node, &precommit(by, at, Some(decided.id)));
+        let bytes = decided.commit.sign_bytes(&chain_id(), Some(decided.id));
+        for (place, entry) in decided.commit.signatures.iter().enumerate() {
+            let signed = |by: &usize| *entry == CommitSig::Block(sign_as(&key(*by), &bytes));
+            let by = (0..10).find(signed).unwrap_or(place);
+            let vote = vote_at((by, place), VoteKind::Precommit, at, Some(decided.id));
+            self.get(node, &vote);
         }
         self.see_parts(node, decided)
     }
@@ -334,31 +352,35 @@ pub(super) fn tx(key: &[u8]) -> Tx {
 
 /// Builds a valid chain, with the engine's own data types.
 pub(super) struct Chain {
-    nodes: usize,
     height: Height,
     last: Option<(BlockId, Commit)>,
     pub(super) app: App,
-    validators: Vec<(PublicKey, u64)>,
+    /// The nodes that validate the next height, with their powers.
+    pub(super) set: Vec<(usize, u64)>,
+    pub(super) config_sequence: u64,
 }
 
 impl Chain {
     pub(super) fn new(nodes: usize) -> Self {
-        let validators = (0..nodes).map(|i| (key(i), 1)).collect();
         Self {
-            nodes,
             height: Height::ZERO,
             last: None,
             app: App::default(),
-            validators,
+            set: (0..nodes).map(|i| (i, 1)).collect(),
+            config_sequence: 0,
         }
     }
 
     /// The next block, before anybody votes for it.
     pub(super) fn block(&self, keys: &[&[u8]]) -> Block {
-        let txs: Vec<Tx> = keys.iter().map(|key| tx(key)).collect();
+        self.block_of(keys.iter().map(|key| tx(key)).collect())
+    }
+
+    /// The next block with these transactions.
+    pub(super) fn block_of(&self, txs: Vec<Tx>) -> Block {
         let last_commit = self.last.as_ref().map(|(_, commit)| commit.clone());
-        let leaf = |(key, power): &(PublicKey, u64)| [&key.0[..], &power.to_le_bytes()].concat();
-        let leaves: Vec<Vec<u8>> = self.validators.iter().map(leaf).collect();
+        let leaf = |(i, power): &(usize, u64)| [&key(*i).0[..], &power.to_le_bytes()].concat();
+        let leaves: Vec<Vec<u8>> = self.set.iter().map(leaf).collect();
         let height = self.height.next();
         let header = Header {
             chain: chain_id(),
@@ -370,8 +392,8 @@ impl Chain {
             evidence_hash: Block::evidence_hash(&[]),
             validators_hash: engine::types::merkle_root(&leaves),
             app_hash: self.app.hash(),
-            config_sequence: 0,
-            proposer: key(0).address(),
+            config_sequence: self.config_sequence,
+            proposer: key(self.set[0].0).address(),
         };
         Block {
             header,
@@ -392,7 +414,7 @@ impl Chain {
             };
             CommitSig::Block(vote.signature)
         };
-        let signatures: Vec<_> = (0..self.nodes).map(signature).collect();
+        let signatures: Vec<_> = self.set.iter().map(|(by, _)| signature(*by)).collect();
         let signatures = Bounded::try_from(signatures).unwrap();
         let commit = Commit {
             height: block.header.height,

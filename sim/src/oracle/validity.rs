@@ -1,9 +1,11 @@
 //! What is decided is valid.
 //!
 //! Statement: a decided block is the block its id names; it follows the block decided before it, at
-//! a later time, with the digests of the chain so far in its header; its transactions are well
-//! formed, and all submitted by clients if a correct node built it; and the application hash
-//! announced with it is what an independent model computes.
+//! a later time, with the digests of the chain so far, its validators and the count of
+//! configuration changes in its header; a validator of its height built it; its transactions are
+//! well formed, no more than the chain's parameters allow, and all submitted by clients if a
+//! correct node built it; and the application hash announced with it is what an independent model
+//! computes.
 //!
 //! Source: S3; `valid(v)` of "The latest gossip on BFT consensus", section 2; `Validity` of
 //! `TendermintAcc_004_draft.tla`, `ConsensusValidValue` of `TendermintPBT.tla`; `AppHash` of
@@ -53,7 +55,6 @@ pub(super) struct Validity {
     /// The application after the last known height; `None` once a height was missed.
     model: Option<Model>,
     height: u64,
-    validators_hash: Option<Hash>,
     checks: u64,
 }
 
@@ -63,7 +64,6 @@ impl Default for Validity {
             known: BTreeMap::new(),
             model: Some(Model::default()),
             height: 0,
-            validators_hash: None,
             checks: 0,
         }
     }
@@ -195,26 +195,24 @@ impl Validity {
         }
     }
 
-    fn follows(&mut self, ghost: &Ghost, height: Height, block: &Block) -> Result<(), String> {
-        let header = &block.header;
-        let validators = *self
-            .validators_hash
-            .get_or_insert_with(|| validators_hash(ghost));
+    fn follows(&self, ghost: &Ghost, height: Height, block: &Block) -> Result<(), String> {
+        let (header, rules) = (&block.header, ghost.rules(height.0));
         holds(
             header.chain == ghost.setup().chain,
             "it is of another chain",
         )?;
         holds(header.height == height, "its header names another height")?;
         holds(
-            header.validators_hash == validators,
+            header.validators_hash == rules.validators.hash(),
             "its header names other validators",
         )?;
         holds(
-            header.config_sequence == 0,
-            "its header counts configuration changes",
+            header.config_sequence == rules.sequence,
+            "its header does not count the configuration changes before it",
         )?;
-        let member = ghost.addresses().contains(&header.proposer);
-        holds(member, "its builder is no validator")?;
+        let builder = ghost.member(&header.proposer);
+        let builder = builder.is_some_and(|member| rules.validators.contains(member));
+        holds(builder, "its builder is no validator")?;
         let app = self
             .model
             .as_ref()
@@ -289,11 +287,19 @@ fn names_its_content(decision: &Decision) -> Result<(), String> {
 }
 
 fn well_formed(ghost: &Ghost, block: &Block) -> Result<(), String> {
-    let builder = ghost
-        .addresses()
-        .iter()
-        .position(|a| *a == block.header.proposer);
-    let correct = builder.is_some_and(|i| ghost.setup().validators[i].correct);
+    let params = ghost.rules(block.header.height.0).params;
+    let bytes: u64 = block.txs.iter().map(|tx| tx.len() as u64).sum();
+    holds(
+        block.txs.len() as u64 <= u64::from(params.max_block_txs),
+        "it has more transactions than the chain allows",
+    )?;
+    holds(
+        bytes <= u64::from(params.max_block_bytes),
+        "it has more bytes of transactions than the chain allows",
+    )?;
+    let builder = ghost.member(&block.header.proposer);
+    let builder = builder.and_then(|i| ghost.setup().validators.get(i));
+    let correct = builder.is_some_and(|member| member.correct);
     for (i, tx) in block.txs.iter().enumerate() {
         if kv::parse(tx).is_none() {
             return Err(format!("transaction {i} is malformed"));
@@ -303,12 +309,4 @@ fn well_formed(ghost: &Ghost, block: &Block) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The digest of keys and powers, in order.
-fn validators_hash(ghost: &Ghost) -> Hash {
-    let members = &ghost.setup().validators;
-    let leaf = |m: &super::Member| [&m.key.0[..], &m.power.to_le_bytes()].concat();
-    let leaves: Vec<Vec<u8>> = members.iter().map(leaf).collect();
-    root(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

@@ -63,6 +63,10 @@ fn swarm(plan: &Plan) -> String {
             _ => counted(count, name),
         })
         .collect();
+    let changes = plan.changes.len() + plan.params.len();
+    if changes > 0 {
+        parts.push(counted(changes as u64, "reconfiguration"));
+    }
     if plan.link.loss_ppm > 0 {
         parts.push(format!("loss {}", percent(plan.link.loss_ppm)));
     }

@@ -64,6 +64,8 @@ fn plan() -> Plan {
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 10_000,
+        changes: Vec::new(),
+        params: Vec::new(),
         faults: vec![fault(100, crash), fault(300, partition)],
     }
 }

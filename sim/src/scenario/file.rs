@@ -10,8 +10,8 @@ use super::{Expect, Invalid, Scenario, invalid::Source};
 use crate::{
     disk::Side,
     nemesis::{
-        Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax, OwnMessage,
-        Plan, TimeoutsMs, When,
+        Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
+        OwnMessage, ParamsChange, Plan, TimeoutsMs, When,
     },
 };
 
@@ -44,6 +44,10 @@ struct File {
     #[serde(default)]
     clients: Clients,
     faults_end_ms: Option<u64>,
+    #[serde(default)]
+    change: Vec<Spanned<Change>>,
+    #[serde(default)]
+    params_change: Vec<ParamsChange>,
     #[serde(default)]
     fault: Vec<Spanned<Table>>,
     #[serde(default)]
@@ -139,8 +143,10 @@ const SYNC_US: MinMax = MinMax {
     max: 1_000,
 };
 
-/// The most validators in a scenario.
+/// The most nodes in a scenario.
 const MAX_VALIDATORS: usize = 128;
+/// The most power of a validator set.
+const MOST_POWER: u64 = 1 << 60;
 
 /// Reads a scenario.
 ///
@@ -216,6 +222,8 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         tx_every_ms: file.tx_every_ms.unwrap_or(50),
         clients: file.clients,
         faults_end_ms: file.faults_end_ms.unwrap_or(60_000),
+        changes: file.change.iter().map(|c| *c.get_ref()).collect(),
+        params: file.params_change.clone(),
         faults,
     };
     check(source, file, &plan)?;
@@ -341,8 +349,14 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
     let nodes = plan.powers.len();
     let powers = file.powers.as_ref().map_or(0, |powers| powers.span().start);
     let wrong = |byte, text: String| Err(source.invalid(byte, text));
-    if nodes == 0 || nodes > MAX_VALIDATORS || plan.powers.contains(&0) {
-        let text = format!("powers are 1 to {MAX_VALIDATORS} numbers above 0, one per validator");
+    let total = plan
+        .powers
+        .iter()
+        .fold(0, |sum: u64, power| sum.saturating_add(*power));
+    if nodes == 0 || nodes > MAX_VALIDATORS || !(1..=MOST_POWER).contains(&total) {
+        let text = format!(
+            "powers are 1 to {MAX_VALIDATORS} numbers, one per node, together from 1 to 2^60"
+        );
         return wrong(powers, text);
     }
     if plan.heights == 0 {
@@ -380,6 +394,17 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             return wrong(byzantine.span().start, missing(node));
         }
     }
+    for change in &file.change {
+        let node = change.get_ref().node;
+        if !exists(node) {
+            return wrong(change.span().start, missing(node));
+        }
+        if plan.beyond_one_third {
+            let text = "beyond one third nodes may disagree about the chain, and so about who \
+                        validates: powers cannot change there";
+            return wrong(change.span().start, text.to_owned());
+        }
+    }
     for (table, fault) in file.fault.iter().zip(&plan.faults) {
         if let Some(node) = named(fault).into_iter().find(|node| !exists(*node)) {
             return wrong(table.span().start, missing(node));
@@ -397,17 +422,22 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
 }
 
 fn check_power(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
-    let power = |b: &Byzantine| plan.powers[usize::from(b.node)];
-    let bad: u64 = plan.byzantine.iter().map(power).sum();
-    let total: u64 = plan.powers.iter().sum();
-    if plan.beyond_one_third || bad == 0 || 3 * bad < total {
+    let (bad, total) = plan.worst_powers();
+    if plan.beyond_one_third || plan.is_within_one_third() {
         return Ok(());
     }
     let start = file.byzantine.first().map_or(0, |b| b.span().start);
-    let text = format!(
-        "byzantine validators have {bad} of {total} power, one third or more; \
-         say beyond_one_third = true if this is meant"
-    );
+    let text = if plan.changes.is_empty() {
+        format!(
+            "byzantine validators have {bad} of {total} power, one third or more; \
+             say beyond_one_third = true if this is meant"
+        )
+    } else {
+        format!(
+            "byzantine validators may come to have {bad} of {total} power, one third or more: \
+             a change may be committed after later ones, or never"
+        )
+    };
     Err(source.invalid(start, text))
 }
 

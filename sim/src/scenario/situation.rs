@@ -4,8 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
+    app::{App, Call},
     node::{Entry, Record},
-    types::{BlockId, Height, Lsn, Message, PeerId, Round, VoteKind},
+    types::{
+        Address, Block, BlockId, ConfigChange, Height, Lsn, Message, PeerId, PublicKey, Round, Tx,
+        VoteKind,
+    },
 };
 use serde::Deserialize;
 
@@ -13,6 +17,7 @@ use crate::{
     nemesis::FaultKind,
     outcome::Outcome,
     trace::{Event, What},
+    world::Cast,
 };
 
 /// Something that must have occurred.
@@ -39,6 +44,10 @@ pub enum Situation {
     SyncedManyBlocks,
     /// A node banned a peer for what it did in block sync.
     LiarBanned,
+    /// The last decided blocks were built by nodes that were no validators at the beginning.
+    ValidatorsReplaced,
+    /// A block took all power from the validator that had built it, and others came after it.
+    ProposerRemoved,
 }
 
 impl Situation {
@@ -55,6 +64,8 @@ impl Situation {
             Self::SyncedFromSeveralPeers => "synced_from_several_peers",
             Self::SyncedManyBlocks => "synced_many_blocks",
             Self::LiarBanned => "liar_banned",
+            Self::ValidatorsReplaced => "validators_replaced",
+            Self::ProposerRemoved => "proposer_removed",
         }
     }
 
@@ -63,18 +74,36 @@ impl Situation {
     /// # Errors
     /// Why not.
     pub fn occurred(self, outcome: &Outcome) -> Result<(), String> {
-        let trace = &outcome.trace;
+        let (trace, nodes) = (&outcome.trace, &Nodes::of(outcome));
         match self {
             Self::Undisturbed => undisturbed(outcome),
             Self::DecisionsWaitForHealing => waited(trace),
-            Self::ProposerCrashed => proposer_crashed(trace),
-            Self::ToldTwoStories => two_stories(trace),
+            Self::ProposerCrashed => proposer_crashed(trace, nodes),
+            Self::ToldTwoStories => two_stories(trace, nodes),
             Self::TwoProposals => two_proposals(trace),
-            Self::UnsyncedAtCrash => unsynced_at_crash(trace),
+            Self::UnsyncedAtCrash => unsynced_at_crash(trace, nodes),
             Self::SyncedFromSeveralPeers => synced_from_several(trace),
             Self::SyncedManyBlocks => synced_many(trace),
             Self::LiarBanned => liar_banned(trace),
+            Self::ValidatorsReplaced => validators_replaced(outcome, nodes),
+            Self::ProposerRemoved => proposer_removed(trace, nodes),
         }
+    }
+}
+
+/// The nodes by their addresses.
+struct Nodes(BTreeMap<Address, PeerId>);
+
+impl Nodes {
+    fn of(outcome: &Outcome) -> Self {
+        let plan = &outcome.plan;
+        let cast = Cast::new(plan.powers.len(), plan.crypto);
+        let addresses = cast.signers.iter().map(|key| key.public_key().address());
+        Self(addresses.zip((0..).map(PeerId)).collect())
+    }
+
+    fn find(&self, address: &Address) -> Option<PeerId> {
+        self.0.get(address).copied()
     }
 }
 
@@ -118,19 +147,19 @@ fn waited(trace: &[Event]) -> Result<(), String> {
 /// What a node signed, but for what it says: the kind (`None` is a proposal), height and round.
 type Slot = (Option<VoteKind>, Height, Round);
 
-fn signed_by(node: PeerId, message: &Message) -> Option<(Slot, Option<BlockId>)> {
+fn signed_by(nodes: &Nodes, node: PeerId, message: &Message) -> Option<(Slot, Option<BlockId>)> {
     if let Message::Proposal(p) = message {
         return Some(((None, p.height, p.round), Some(p.block)));
     }
     if let Message::Vote(v) = message
-        && v.index.0 == node.0
+        && nodes.find(&v.address) == Some(node)
     {
         return Some(((Some(v.kind), v.height, v.round), v.block));
     }
     None
 }
 
-fn two_stories(trace: &[Event]) -> Result<(), String> {
+fn two_stories(trace: &[Event], nodes: &Nodes) -> Result<(), String> {
     let mut told: BTreeMap<(PeerId, PeerId, Slot), Option<BlockId>> = BTreeMap::new();
     for event in trace {
         let (Some(to), What::Delivered { from, frame, .. }) = (event.node, &event.what) else {
@@ -141,7 +170,7 @@ fn two_stories(trace: &[Event]) -> Result<(), String> {
         let votes = messages
             .into_iter()
             .flatten()
-            .filter_map(|message| signed_by(*from, message))
+            .filter_map(|message| signed_by(nodes, *from, message))
             .filter(|((kind, ..), _)| kind.is_some());
         for (slot, block) in votes {
             told.entry((*from, to, slot)).or_insert(block);
@@ -184,9 +213,9 @@ struct Unsent {
 }
 
 impl Unsent {
-    fn observe(&mut self, node: PeerId, what: &What) {
+    fn observe(&mut self, nodes: &Nodes, node: PeerId, what: &What) {
         if let What::Appended { lsn, entry } = what {
-            self.own.insert(*lsn, own_slots(node, entry));
+            self.own.insert(*lsn, own_slots(nodes, node, entry));
         } else if let What::Synced { lsn, .. } = what {
             self.durable = *lsn;
         } else if let What::Sent { frame, .. } = what {
@@ -194,7 +223,7 @@ impl Unsent {
             let slots = messages.into_iter().flatten();
             self.sent.extend(
                 slots
-                    .filter_map(|m| signed_by(node, m))
+                    .filter_map(|m| signed_by(nodes, node, m))
                     .map(|(slot, _)| slot),
             );
         }
@@ -207,10 +236,10 @@ impl Unsent {
     }
 }
 
-fn own_slots(node: PeerId, entry: &Entry) -> Vec<Slot> {
+fn own_slots(nodes: &Nodes, node: PeerId, entry: &Entry) -> Vec<Slot> {
     match &entry.record {
         Record::Own { messages } => {
-            let signed = messages.iter().filter_map(|m| signed_by(node, m));
+            let signed = messages.iter().filter_map(|m| signed_by(nodes, node, m));
             signed.map(|(slot, _)| slot).collect()
         }
         Record::Created { .. }
@@ -223,8 +252,12 @@ fn own_slots(node: PeerId, entry: &Entry) -> Vec<Slot> {
 }
 
 /// Whether some node crashed while `found` held for something of its own that had not left it.
-fn crashed_with(trace: &[Event], found: impl Fn(&Unsent, Lsn, Slot) -> bool) -> Result<(), String> {
-    let mut nodes: BTreeMap<PeerId, Unsent> = BTreeMap::new();
+fn crashed_with(
+    trace: &[Event],
+    nodes: &Nodes,
+    found: impl Fn(&Unsent, Lsn, Slot) -> bool,
+) -> Result<(), String> {
+    let mut states: BTreeMap<PeerId, Unsent> = BTreeMap::new();
     let mut crashes = 0;
     for event in trace {
         let Some(node) = event.node else {
@@ -232,23 +265,92 @@ fn crashed_with(trace: &[Event], found: impl Fn(&Unsent, Lsn, Slot) -> bool) -> 
         };
         if matches!(event.what, What::Crashed) {
             crashes += 1;
-            let state = nodes.remove(&node).unwrap_or_default();
+            let state = states.remove(&node).unwrap_or_default();
             if state.unsent().any(|(lsn, slot)| found(&state, lsn, slot)) {
                 return Ok(());
             }
         } else {
-            nodes.entry(node).or_default().observe(node, &event.what);
+            states
+                .entry(node)
+                .or_default()
+                .observe(nodes, node, &event.what);
         }
     }
     Err(format!("none of {crashes} crashes came at that moment"))
 }
 
-fn proposer_crashed(trace: &[Event]) -> Result<(), String> {
-    crashed_with(trace, |_, _, (kind, ..)| kind.is_none())
+fn proposer_crashed(trace: &[Event], nodes: &Nodes) -> Result<(), String> {
+    crashed_with(trace, nodes, |_, _, (kind, ..)| kind.is_none())
 }
 
-fn unsynced_at_crash(trace: &[Event]) -> Result<(), String> {
-    crashed_with(trace, |state, lsn, _| lsn > state.durable)
+fn unsynced_at_crash(trace: &[Event], nodes: &Nodes) -> Result<(), String> {
+    crashed_with(trace, nodes, |state, lsn, _| lsn > state.durable)
+}
+
+/// So many blocks at the end count as the last ones.
+const LAST: usize = 4;
+
+/// The decided blocks, in order of height.
+fn chain(trace: &[Event]) -> Vec<&Block> {
+    let mut blocks: BTreeMap<Height, &Block> = BTreeMap::new();
+    for Event { what, .. } in trace {
+        if let What::Decided {
+            height, decision, ..
+        } = what
+        {
+            blocks.entry(*height).or_insert(&*decision.block);
+        }
+    }
+    blocks.into_values().collect()
+}
+
+fn validators_replaced(outcome: &Outcome, nodes: &Nodes) -> Result<(), String> {
+    let chain = chain(&outcome.trace);
+    let last = chain.iter().rev().take(LAST);
+    let builders: Vec<PeerId> = last
+        .filter_map(|block| nodes.find(&block.header.proposer))
+        .collect();
+    let powers = &outcome.plan.powers;
+    let old = builders.iter().find(|node| powers[usize::from(node.0)] > 0);
+    match old {
+        _ if builders.len() < LAST => Err("too few blocks were decided".to_owned()),
+        Some(node) => Err(format!("{node} still builds blocks at the end")),
+        None => Ok(()),
+    }
+}
+
+/// Whose power a transaction takes.
+fn removed(tx: &Tx) -> Option<PublicKey> {
+    match App::check(tx) {
+        Ok(
+            Call::Power { key, power: 0 }
+            | Call::Configure {
+                change: ConfigChange::Power { key, power: 0 },
+                ..
+            },
+        ) => Some(key),
+        Ok(Call::Set { .. } | Call::Power { .. } | Call::Configure { .. }) | Err(_) => None,
+    }
+}
+
+fn proposer_removed(trace: &[Event], nodes: &Nodes) -> Result<(), String> {
+    let chain = chain(trace);
+    let mut removals = 0;
+    for pair in chain.windows(2) {
+        let (block, next) = (&pair[0], &pair[1]);
+        let builder = block.header.proposer;
+        let gone: Vec<Address> = (block.txs.iter().filter_map(removed))
+            .map(|key| key.address())
+            .collect();
+        removals += gone.len();
+        let changed = block.header.validators_hash != next.header.validators_hash;
+        if changed && gone.contains(&builder) && nodes.find(&builder).is_some() {
+            return Ok(());
+        }
+    }
+    Err(format!(
+        "none of {removals} removals was in a block of the removed"
+    ))
 }
 
 /// The blocks that each node took by block sync, in order: height and sender.

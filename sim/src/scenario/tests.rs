@@ -102,6 +102,13 @@ fn broken_files_are_answered_with_a_place_and_a_remedy() {
         "why = \"x\"\npowers = [2, 1, 1, 1]\n\
          byzantine = [{ node = 0, behaviour = \"silent\" }]\n",
         "why = \"x\"\nlink = { latency_us = { min = 5, max = 4 } }\n",
+        "why = \"x\"\npowers = [0, 0]\n",
+        "why = \"x\"\n[[change]]\nat_ms = 1\nnode = 4\npower = 1\nvia = \"app\"\n",
+        "why = \"x\"\n[[change]]\nat_ms = 1\nnode = 3\npower = 1\nvia = \"fax\"\n",
+        "why = \"x\"\nbeyond_one_third = true\n\
+         [[change]]\nat_ms = 1\nnode = 3\npower = 1\nvia = \"app\"\n",
+        "why = \"x\"\nbyzantine = [{ node = 0, behaviour = \"silent\" }]\n\
+         [[change]]\nat_ms = 1\nnode = 3\npower = 0\nvia = \"config\"\n",
     ];
     let answers: Vec<_> = broken.iter().map(|text| complaint(text)).collect();
     insta::assert_snapshot!(answers.join("\n"));

@@ -6,9 +6,11 @@
 //! round lasts at most its three timeouts and a repair for each of its three steps. A height is
 //! decided at the latest in the first round with a correct proposer of the core whose valid value
 //! is the newest (paper, lemma 7); before it lie at most the rounds of proposers outside the core
-//! and of core members that do not know the newest valid value yet, fewer than two per node. Where
-//! empty blocks are off, each height may first wait for the next transaction, which one node of the
-//! core gets from a client and offers to the others.
+//! and of core members that do not know the newest valid value yet, fewer than two per node; where
+//! the validators change, two more per node.
+//!
+//! Where empty blocks are off, each height may first wait for the next transaction, which one node
+//! of the core gets from a client and offers to the others.
 //!
 //! A node that starts with block sync hears of a peer's blocks, or goes over to consensus when its
 //! patience ends. At each height every peer may leave it without an answer once; then it is passed
@@ -41,7 +43,14 @@ pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u
             .plus(repair.times(3))
     };
     let outside = u32::try_from(plan.powers.len().saturating_sub(core.len())).unwrap_or(u32::MAX);
-    let rounds = 2 * outside + 4;
+    // Whoever joins or leaves upsets the turns: some come again before others come at all.
+    let nodes = u32::try_from(plan.powers.len()).unwrap_or(u32::MAX);
+    let upset = if plan.changes.is_empty() {
+        0
+    } else {
+        2 * nodes
+    };
+    let rounds = 2 * outside + 4 + upset;
     let first: Span = (round..=round.saturating_add(rounds))
         .map(round_time)
         .fold(Span::ZERO, Span::plus);

@@ -31,6 +31,11 @@ impl World {
             Some(working) if !self.core.contains(&node) => *working,
             Some(_) | None => node,
         };
+        self.give(node, tx);
+    }
+
+    /// A client gives a transaction to a node; to one that is down in vain.
+    pub(super) fn give(&mut self, node: PeerId, tx: Tx) {
         if self.host(node).up && self.violation.is_none() {
             let hash = sha256(&tx);
             self.emit(Some(node), What::Submitted { tx: hash });

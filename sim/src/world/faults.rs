@@ -121,7 +121,7 @@ impl World {
     /// Whether a node has signed a message itself, and does not relay another's.
     fn is_own(&self, message: &Message, node: PeerId) -> bool {
         match message {
-            Message::Vote(vote) => vote.index.0 == node.0,
+            Message::Vote(vote) => vote.address == self.hosts[usize::from(node.0)].address,
             Message::Proposal(proposal) => {
                 let host = &self.hosts[usize::from(node.0)];
                 let bytes = proposal.sign_bytes(&chain());
@@ -255,20 +255,24 @@ impl World {
     }
 
     /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all
-    /// correct nodes.
+    /// correct nodes. Changes of power may still be under way, so they must have it in every set
+    /// that the plan can lead to.
     fn draw_core(&mut self) -> Vec<PeerId> {
         let mut nodes: Vec<PeerId> = self.nodes().filter(|n| self.is_correct(*n)).collect();
         let mut draw = self.choices.draw(Stream::Schedule, [u64::MAX, 0, 0, 0]);
         let all = draw.below(2) == 0;
         draw.shuffle(&mut nodes);
-        let total: u64 = self.plan.powers.iter().sum();
+        let range = |node: PeerId| self.plan.power_range(node.0);
+        let mut inside = 0;
+        let mut outside: u64 = self.nodes().map(|node| range(node).max).sum();
         let mut core = Vec::new();
-        let mut power = 0;
         for node in nodes {
-            if !all && 3 * power > 2 * total {
+            if !all && inside > 2 * outside {
                 break;
             }
-            power += self.plan.powers[usize::from(node.0)];
+            let range = range(node);
+            inside += range.min;
+            outside -= range.max;
             core.push(node);
         }
         core.sort();

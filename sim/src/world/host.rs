@@ -4,7 +4,7 @@ use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
     privval::{self, SignSlot},
-    types::{Height, Lsn, PeerId, PublicKey, Span, Time},
+    types::{Address, Height, Lsn, PeerId, PublicKey, Time},
     wal,
 };
 
@@ -14,7 +14,9 @@ use crate::{
     disk::SimDisk,
     nemesis::Plan,
     trace::What,
-    world::{Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, genesis},
+    world::{
+        Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, genesis, sync_time,
+    },
 };
 
 /// Small segments, so that logs are cut often and old segments are removed in every run.
@@ -25,6 +27,7 @@ const SEGMENT_BYTES: u64 = 16 * 1024;
 pub(super) struct Host {
     pub(super) validator: Box<dyn Validator>,
     pub(super) key: PublicKey,
+    pub(super) address: Address,
     pub(super) clock: NodeClock,
     pub(super) disk: SimDisk,
     pub(super) up: bool,
@@ -79,6 +82,7 @@ impl Host {
         Self {
             validator: Box::new(validator),
             key: cast.signers[index].public_key(),
+            address: cast.signers[index].public_key().address(),
             clock: NodeClock::new(offset.saturating_mul(1_000_000)),
             disk: SimDisk::new(node, choices.clone()),
             up: false,
@@ -173,13 +177,6 @@ fn place(timer: Timer) -> usize {
         Timer::Gossip => 1,
         Timer::BlockSync => 2,
     }
-}
-
-/// A drawn time between the plan's bounds for one disk operation.
-fn sync_time(plan: &Plan, choices: &Choices, node: PeerId, number: u64) -> Span {
-    let draw = choices.draw(Stream::DiskLatency, [u64::from(node.0), number, 0, 0]);
-    let mut draw = draw;
-    Span::micros(draw.between(plan.sync_us.min..=plan.sync_us.max.max(plan.sync_us.min)))
 }
 
 impl World {

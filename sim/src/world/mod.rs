@@ -6,6 +6,7 @@
 //! stay broken. After every event the judges look; the run stops at the first violation.
 
 mod bound;
+mod change;
 mod clients;
 mod crash;
 mod faults;
@@ -14,25 +15,27 @@ mod keys;
 mod links;
 mod packet;
 mod queue;
+mod setup;
 mod validator;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use engine::{
     node::{Input, Output, Timer},
-    types::{ChainId, Height, PeerId, Span, Time, ValidatorUpdate},
+    types::{Height, PeerId, Span, Time},
 };
 
 pub use keys::{Cast, MAX_NODES};
+use setup::{chain, fault_name, genesis, setup, sync_time};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filter,
     choice::Choices,
     clock::START,
-    nemesis::{FaultKind, Plan},
+    nemesis::Plan,
     network::{CutId, Network, Uplinks},
-    oracle::{Judge, Liveness, Member, Setup, Violation},
+    oracle::{Judge, Liveness, Violation},
     outcome::{Outcome, RunOptions, Verdict},
     trace::{Digest, Event, What},
     workload::Workload,
@@ -70,6 +73,8 @@ enum Pending {
     FaultEnd { index: usize, cut: CutId },
     /// A client submits a transaction.
     Submit { number: u64 },
+    /// Clients ask for a change of the chain's configuration.
+    Change { index: usize },
     /// The fault phase ends at the latest.
     FaultsEnd,
     /// The healed core must have decided enough.
@@ -190,6 +195,7 @@ impl World {
                     .push(START.after(Span::millis(ms)), Pending::Fault { index });
             }
         }
+        self.schedule_changes();
         if self.plan.tx_every_ms > 0 {
             self.queue.push(START, Pending::Submit { number: 0 });
         }
@@ -231,6 +237,7 @@ impl World {
             Pending::Fault { index } => self.begin_fault(index, None),
             Pending::FaultEnd { index, cut } => self.end_cut(index, cut),
             Pending::Submit { number } => self.submit(number),
+            Pending::Change { index } => self.ask_for_change(index),
             Pending::FaultsEnd => self.heal(),
             Pending::Deadline => self.check_deadline(),
         }
@@ -424,57 +431,5 @@ impl World {
             self.emit(Some(node), What::Fired { timer: name });
             self.input(node, Input::Fire(timer));
         }
-    }
-}
-
-/// What the judges know before the run.
-fn setup(plan: &Plan, cast: &Cast) -> Setup {
-    let correct = |i: usize| !plan.byzantine.iter().any(|b| usize::from(b.node) == i);
-    let member = |(i, signer): (usize, &Arc<dyn engine::crypto::Sign>)| Member {
-        key: signer.public_key(),
-        power: plan.powers[i],
-        correct: correct(i),
-    };
-    let validators: Vec<Member> = cast.signers.iter().enumerate().map(member).collect();
-    let total: u64 = plan.powers.iter().sum();
-    let faulty: u64 = validators
-        .iter()
-        .filter(|m| !m.correct)
-        .map(|m| m.power)
-        .sum();
-    Setup {
-        chain: chain(),
-        validators,
-        verify: Arc::clone(&cast.verify),
-        within_one_third: 3 * faulty < total,
-    }
-}
-
-/// The name of every simulated chain.
-fn chain() -> ChainId {
-    ChainId::try_from(b"gauntlet".to_vec()).unwrap_or_default()
-}
-
-/// The chain's beginning: node i is validator i.
-fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
-    let update = |(signer, power): (&Arc<dyn engine::crypto::Sign>, &u64)| ValidatorUpdate {
-        key: signer.public_key(),
-        power: *power,
-    };
-    let validators = cast.signers.iter().zip(&plan.powers).map(update).collect();
-    engine::ledger::Genesis {
-        chain: chain(),
-        time: START,
-        validators,
-        params: engine::types::Params::default(),
-    }
-}
-
-/// The name of a fault in counts.
-fn fault_name(kind: &FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Partition { .. } => "partition",
-        FaultKind::OneWay { .. } => "one_way",
-        FaultKind::Crash { .. } => "crash",
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     blocksync::Fault,
+    codec::MAX_SYNC_FRAME_MESSAGES,
     types::{Block, Bounded, CommitSig, SyncMessage},
 };
 
@@ -280,10 +281,10 @@ fn a_flood_of_questions_is_answered_up_to_the_bound() {
     net.run_to(8);
     net.lies.insert(PeerId(1), nothing);
     let ask = Message::BlockSync(SyncMessage::BlockRequest { height: Height(1) });
-    let frame = Frame::encode(Channel::BlockSync, vec![ask; 256]);
+    let frame = Frame::encode(Channel::BlockSync, vec![ask; MAX_SYNC_FRAME_MESSAGES]);
     net.mail.clear();
     let from = PeerId(1);
-    for _ in 0..5 {
+    for _ in 0..80 {
         let frame = frame.clone();
         net.input(0, Input::Receive { from, frame });
     }
@@ -291,7 +292,7 @@ fn a_flood_of_questions_is_answered_up_to_the_bound() {
     let too_many = Rejection::BlockSync(Fault::TooMany);
     let refused = refused.filter(|(_, reason)| *reason == too_many).count();
     let limit = usize::try_from(blocksync::MAX_QUESTIONS).unwrap();
-    assert!(refused >= 5 * 256 - limit, "{refused}");
+    assert!(refused >= 80 * MAX_SYNC_FRAME_MESSAGES - limit, "{refused}");
     let answers = net.mail.iter().filter(|(_, to, _)| *to == from).count();
     assert!(answers <= limit, "{answers}");
 }

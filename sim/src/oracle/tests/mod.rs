@@ -2,4 +2,6 @@
 
 mod barriers;
 mod decisions;
+mod evidence;
+mod sets;
 mod single_node;

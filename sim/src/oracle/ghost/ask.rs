@@ -1,0 +1,149 @@
+//! What oracles ask the ghost state.
+
+use std::sync::Arc;
+
+use engine::types::{Address, Block, BlockId, Hash, PartSetHeader, PeerId, Signature, VoteKind};
+
+use super::Ghost;
+use crate::oracle::{
+    Setup,
+    own::{Life, News},
+    quorum::{Mask, Powers},
+    seen::{HeightSeen, ProposalSeen},
+    sets::{Rules, Validators},
+};
+
+impl Ghost {
+    /// The cluster.
+    pub(in crate::oracle) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// What holds at a height: who validates it, and by which rules.
+    pub(in crate::oracle) fn rules(&self, height: u64) -> &Rules {
+        self.sets.at(height)
+    }
+
+    /// Everybody's power at a height.
+    pub(in crate::oracle) fn powers(&self, height: u64) -> &Powers {
+        self.sets.at(height).validators.powers()
+    }
+
+    /// Who validated a height, also one that is forgotten but for evidence.
+    pub(in crate::oracle) fn validators(&self, height: u64) -> Option<&Validators> {
+        self.sets.validators(height)
+    }
+
+    /// The address of a member.
+    pub(in crate::oracle) fn address(&self, member: usize) -> Option<&Address> {
+        self.sets.members().get(member).map(|(address, _)| address)
+    }
+
+    /// The member with an address.
+    pub(in crate::oracle) fn member(&self, address: &Address) -> Option<usize> {
+        self.sets.member(address)
+    }
+
+    /// The last height whose validators are known.
+    pub(in crate::oracle) fn newest(&self) -> u64 {
+        self.sets.newest()
+    }
+
+    /// The decided block of a height, if it is known and not forgotten.
+    pub(in crate::oracle) fn block(&self, height: u64) -> Option<&Arc<Block>> {
+        self.chain
+            .get(usize::try_from(height.checked_sub(self.base)?).ok()?)
+    }
+
+    /// What the last event told about own messages of correct nodes.
+    pub(in crate::oracle) fn news(&self) -> &[News] {
+        &self.news
+    }
+
+    /// A node, if it is a validator that follows the protocol.
+    pub(in crate::oracle) fn correct(&self, node: Option<PeerId>) -> Option<usize> {
+        let node = usize::from(node?.0);
+        self.setup.validators.get(node)?.correct.then_some(node)
+    }
+
+    /// A height, if it is not forgotten.
+    pub(in crate::oracle) fn height(&self, height: u64) -> Option<&HeightSeen> {
+        self.heights
+            .get(usize::try_from(height.checked_sub(self.base)?).ok()?)
+    }
+
+    /// A correct node's own messages.
+    pub(in crate::oracle) fn life(&self, node: usize) -> &Life {
+        &self.lives[node]
+    }
+
+    /// The highest round of a height still open in which a correct node has signed something.
+    pub(in crate::oracle) fn highest_round(&self) -> u32 {
+        let open = |life: &Life| life.top().filter(|slot| slot.height > life.height);
+        self.lives
+            .iter()
+            .filter_map(open)
+            .map(|slot| slot.round)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whose votes for a choice a node has seen.
+    pub(in crate::oracle) fn voters(
+        &self,
+        node: usize,
+        (height, round, kind): (u64, u32, VoteKind),
+        block: Option<BlockId>,
+    ) -> Mask {
+        self.height(height)
+            .map_or(0, |seen| seen.voters(node, (kind, round), block))
+    }
+
+    /// Whether a node has seen more than two thirds prevote a block.
+    pub(in crate::oracle) fn polka(
+        &self,
+        node: usize,
+        (height, round): (u64, u32),
+        block: BlockId,
+    ) -> bool {
+        let at = (height, round, VoteKind::Prevote);
+        self.powers(height)
+            .has_quorum(self.voters(node, at, Some(block)))
+    }
+
+    /// The proposals of a round's proposer.
+    pub(in crate::oracle) fn proposals(&self, height: u64, round: u32) -> &[ProposalSeen] {
+        self.height(height)
+            .map_or(&[], |seen| seen.proposals(round))
+    }
+
+    /// The proposer of a round for which some proposal was looked at.
+    pub(in crate::oracle) fn proposer(&self, height: u64, round: u32) -> Option<usize> {
+        self.sets.proposer(height, round)
+    }
+
+    /// The bytes of a block whose parts correct nodes have seen, whichever of them.
+    pub(in crate::oracle) fn block_bytes(
+        &self,
+        height: u64,
+        parts: PartSetHeader,
+    ) -> Option<Vec<u8>> {
+        self.height(height)?.bytes_of(Mask::MAX, parts)
+    }
+
+    /// Whether a client gave this transaction to some node.
+    pub(in crate::oracle) fn was_submitted(&self, tx: &Hash) -> bool {
+        self.submitted.contains(tx)
+    }
+
+    /// Whether a signature is the one of a member.
+    pub(in crate::oracle) fn verify(
+        &self,
+        member: usize,
+        bytes: &[u8],
+        signature: &Signature,
+    ) -> bool {
+        let member = self.sets.members().get(member);
+        member.is_some_and(|(_, key)| self.setup.verify.verify(key, bytes, signature))
+    }
+}

@@ -1,0 +1,68 @@
+//! What a plan says, in the words of those who play in it: judges, chain, network, disks.
+
+use std::sync::Arc;
+
+use engine::types::{ChainId, Params, PeerId, Span, ValidatorUpdate};
+
+use crate::{
+    choice::{Choices, Stream},
+    clock::START,
+    nemesis::{FaultKind, Plan},
+    oracle::{Member, Setup},
+    world::Cast,
+};
+
+/// What the judges know before the run.
+pub(super) fn setup(plan: &Plan, cast: &Cast) -> Setup {
+    let correct = |i: usize| !plan.byzantine.iter().any(|b| usize::from(b.node) == i);
+    let member = |(i, signer): (usize, &Arc<dyn engine::crypto::Sign>)| Member {
+        key: signer.public_key(),
+        power: plan.powers[i],
+        correct: correct(i),
+    };
+    Setup {
+        chain: chain(),
+        validators: cast.signers.iter().enumerate().map(member).collect(),
+        params: Params::default(),
+        verify: Arc::clone(&cast.verify),
+        within_one_third: plan.is_within_one_third(),
+    }
+}
+
+/// The name of every simulated chain.
+pub(super) fn chain() -> ChainId {
+    ChainId::try_from(b"gauntlet".to_vec()).unwrap_or_default()
+}
+
+/// The chain's beginning: every node with power is a validator.
+pub(super) fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
+    let update = |(signer, power): (&Arc<dyn engine::crypto::Sign>, &u64)| ValidatorUpdate {
+        key: signer.public_key(),
+        power: *power,
+    };
+    let members = cast.signers.iter().zip(&plan.powers);
+    let strong = members.filter(|(_, power)| **power > 0);
+    let validators = strong.map(update).collect();
+    engine::ledger::Genesis {
+        chain: chain(),
+        time: START,
+        validators,
+        params: Params::default(),
+    }
+}
+
+/// The name of a fault in counts.
+pub(super) fn fault_name(kind: &FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Partition { .. } => "partition",
+        FaultKind::OneWay { .. } => "one_way",
+        FaultKind::Crash { .. } => "crash",
+    }
+}
+
+/// A drawn time between the plan's bounds for one disk operation.
+pub(super) fn sync_time(plan: &Plan, choices: &Choices, node: PeerId, number: u64) -> Span {
+    let draw = choices.draw(Stream::DiskLatency, [u64::from(node.0), number, 0, 0]);
+    let mut draw = draw;
+    Span::micros(draw.between(plan.sync_us.min..=plan.sync_us.max.max(plan.sync_us.min)))
+}
