@@ -56,6 +56,9 @@ pub(super) enum Command {
     /// Lists, runs or checks scenario files.
     #[command(subcommand)]
     Scenario(Scenario),
+    /// Shows, checks or repairs a write-ahead log.
+    #[command(subcommand)]
+    Wal(Wal),
     /// Measures speed and memory against their budgets.
     Bench,
     /// Prints a completion script for a shell.
@@ -70,6 +73,9 @@ pub(super) struct Run {
     /// The seed.
     #[arg(long, value_name = "N", value_parser = values::seed)]
     pub(super) seed: u64,
+    /// Writes each node's disk, as the run leaves it, as real files below this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(super) save_disks: Option<PathBuf>,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -206,6 +212,37 @@ pub(super) enum Scenario {
         /// The files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Wal {
+    /// Prints the records of a log and where it ends.
+    Inspect {
+        /// The directory of a log, or the data directory of a node.
+        dir: PathBuf,
+        /// Nothing before the entry with this index.
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+        /// At most so many records.
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Says whether a log is clean, torn or damaged.
+    ///
+    /// A torn tail was never known to be synced: a start cuts it, and the exit code is 0. Damage to
+    /// synced data is never cut: the exit code is 7.
+    Verify {
+        /// The directory of a log, or the data directory of a node.
+        dir: PathBuf,
+    },
+    /// Cuts a torn tail and keeps the segment as it was beside it; refuses damage.
+    Repair {
+        /// The directory of a log, or the data directory of a node.
+        dir: PathBuf,
+        /// Says what it would do and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

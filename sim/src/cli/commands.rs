@@ -12,6 +12,7 @@ use std::{
 
 use super::{Error, INTERRUPTED, args, origin};
 use crate::{
+    datadir,
     explore::{self, Ending, Finished, Stopwatch, SweepEvent},
     nemesis::{Plan, draw},
     outcome::RunOptions,
@@ -32,6 +33,7 @@ const TRACED: RunOptions = RunOptions {
 pub(super) fn run(
     seed: u64,
     options: &args::RunOptions,
+    save_disks: Option<&Path>,
     printer: &mut Printer<'_>,
 ) -> Result<u8, Error> {
     let overrides = options.draw.overrides();
@@ -39,6 +41,9 @@ pub(super) fn run(
     let origin = origin::seed(seed, &overrides);
     printer.run_begins(&origin, &plan)?;
     let finished = explore::run_one(&plan, UNTRACED, options.check);
+    if let Some(into) = save_disks {
+        datadir::export(&finished.outcome, into)?;
+    }
     let kept = keep(&origin, &finished, printer)?;
     printer.run_ends(&origin, &finished, kept.as_ref())?;
     Ok(finished.ending().exit())

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod directories;
 mod origin;
 mod values;
 
@@ -13,6 +14,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind as UsageKind};
 
 use crate::{
+    datadir::NotFound,
     report::{Form, Printer},
     scenario::Invalid,
 };
@@ -27,6 +29,9 @@ enum Error {
     /// A file is damaged or invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// A data directory is missing or incomplete.
+    #[error(transparent)]
+    Directory(#[from] NotFound),
     /// There is nothing to run.
     #[error("{0}")]
     Nothing(String),
@@ -39,7 +44,7 @@ impl Error {
     fn exit(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Invalid(_) => 7,
+            Self::Invalid(_) | Self::Directory(_) => 7,
             Self::Nothing(_) => 8,
             // Whoever read the result has seen enough.
             Self::Io(error) if error.kind() == ErrorKind::BrokenPipe => 0,
@@ -110,13 +115,17 @@ fn parsed() -> Result<Cli, clap::Error> {
 fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let Some(command) = cli.command else {
         let seed = cli.seed.unwrap_or(0);
-        return commands::run(seed, &cli.bare, printer);
+        return commands::run(seed, &cli.bare, None, printer);
     };
     match command {
-        Command::Run(run) => commands::run(run.seed, &run.options, printer),
+        Command::Run(run) => {
+            let save = run.save_disks.as_deref();
+            commands::run(run.seed, &run.options, save, printer)
+        }
         Command::Sweep(sweep) => commands::sweep(&sweep, printer),
         Command::Trace(trace) => commands::trace(&trace, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
+        Command::Wal(wal) => directories::wal(&wal, printer),
         Command::Bench => commands::bench(printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.

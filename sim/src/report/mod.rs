@@ -13,6 +13,7 @@ pub(crate) mod sample;
 mod scenario;
 mod style;
 mod sweep;
+mod wal;
 
 use std::{
     fmt::Display,
@@ -21,6 +22,7 @@ use std::{
 
 pub use files::Kept;
 pub use style::Style;
+pub use wal::{LogVerdict, RecordFilter, RecordTable, Repaired};
 
 use crate::{outcome::Outcome, trace};
 use progress::Progress;

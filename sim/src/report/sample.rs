@@ -82,6 +82,7 @@ pub(crate) fn passed() -> Outcome {
         violations: Vec::new(),
         panic: None,
         trace: Vec::new(),
+        disks: Vec::new(),
     }
 }
 

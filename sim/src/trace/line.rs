@@ -270,7 +270,8 @@ fn messages(frame: &Frame) -> Vec<String> {
     }
 }
 
-fn record(entry: &Entry) -> String {
+/// What a log record says, in words.
+pub(crate) fn record(entry: &Entry) -> String {
     match &entry.record {
         Record::Created { chain } => format!("created {}", String::from_utf8_lossy(chain)),
         Record::Received { from, message } => format!("received from {from}: {message}"),

@@ -259,6 +259,7 @@ impl World {
             violations: violation.into_iter().collect(),
             panic,
             trace: self.trace,
+            disks: self.hosts.into_iter().map(|host| host.disk).collect(),
         }
     }
 
@@ -468,7 +469,7 @@ fn chain() -> ChainId {
 }
 
 /// The chain's beginning: node i is validator i.
-fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
+pub(crate) fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
     let update = |(signer, power): (&Arc<dyn engine::crypto::Sign>, &u64)| ValidatorUpdate {
         key: signer.public_key(),
         power: *power,
