@@ -7,6 +7,7 @@
 //! Rooms, lowest first; each imports only from below:
 //!
 //! ```text
+//! 5  replay                        looks at what is stored without touching it
 //! 4  node                          joins the rooms, owns the durability barrier
 //! 3  consensus   gossip            two pure machines
 //! 2  wal   ledger   app   privval  what is stored, executed, signed
@@ -25,6 +26,7 @@ pub mod gossip;
 pub mod ledger;
 pub mod node;
 pub mod privval;
+pub mod replay;
 pub mod storage;
 pub mod types;
 pub mod wal;

@@ -22,6 +22,7 @@ use std::{
 };
 
 pub use input::{Input, Output, Rejection, Timer};
+pub(crate) use own::slot_of_own;
 pub use pool::Pool;
 pub use record::{Entry, Record};
 pub use recover::Recovered;

@@ -1,5 +1,7 @@
 //! What a node writes to its log: its inputs in the order in which they were handled.
 
+use std::fmt;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::types::{ChainId, Hrs, Lsn, Message, PeerId, Time};
@@ -40,6 +42,21 @@ pub enum Record {
     } = 3,
     /// The own messages of that record were durable and took effect here.
     Released(Lsn) = 4,
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created { chain } => write!(f, "created {}", String::from_utf8_lossy(chain)),
+            Self::Received { from, message } => write!(f, "received from {from}: {message}"),
+            Self::Timeout(at) => write!(f, "timeout {at}"),
+            Self::Own { messages } => {
+                let own: Vec<_> = messages.iter().map(Message::to_string).collect();
+                write!(f, "own {}", own.join(", "))
+            }
+            Self::Released(lsn) => write!(f, "released {}", lsn.0),
+        }
+    }
 }
 
 impl Entry {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     app::App,
-    consensus::{Consensus, Context, VoteSet},
+    consensus::{Action, Consensus, Context, VoteSet},
     crypto::Keys,
     gossip::Gossip,
     ledger::State,
@@ -16,8 +16,8 @@ use crate::{
         Config, Decided, Entry, Node, Output, Pool, Record,
         own::{Unreleased, slot_of_own},
     },
-    privval::SignState,
-    types::{Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
+    privval::{SignSlot, SignState},
+    types::{BlockId, Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
 };
 
 /// What [`crate::node::Store::start`] found on the disk.
@@ -35,6 +35,9 @@ pub struct Recovered {
     pub log: Vec<(Lsn, Entry)>,
     /// The number of the next record.
     pub next_lsn: Lsn,
+    /// How many stored blocks were executed again to bring the application and the state up to the
+    /// last of them (`NBlocks`).
+    pub replayed: u64,
 }
 
 impl Node {
@@ -47,8 +50,36 @@ impl Node {
     pub fn recover(
         config: &Config,
         keys: Keys,
-        found: Recovered,
+        mut found: Recovered,
         now: Time,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let log = std::mem::take(&mut found.log);
+        let begun = log.first().map_or(now, |(_, entry)| entry.time);
+        let mut node = Self::begin_replay(config, keys, found, begun, &mut Vec::new());
+        let mut committing = Vec::new();
+        for (lsn, entry) in log {
+            let mut replayed = Vec::new();
+            node.replay_record(lsn, entry, &mut replayed);
+            committing.extend(
+                replayed
+                    .into_iter()
+                    .filter(|o| matches!(o, Output::Commit { .. })),
+            );
+        }
+        node.resume(now, committing, out);
+        node
+    }
+
+    /// A node that begins the unfinished height at time `begun` and waits for the records of its
+    /// log ([`Node::replay_record`]). It signs nothing and tells nobody anything. `found.log` is
+    /// not looked at.
+    #[must_use]
+    pub fn begin_replay(
+        config: &Config,
+        keys: Keys,
+        found: Recovered,
+        begun: Time,
         out: &mut Vec<Output>,
     ) -> Self {
         let address = keys.sign.as_ref().map(|key| key.public_key().address());
@@ -74,35 +105,28 @@ impl Node {
             actions: Vec::new(),
             outs: Vec::new(),
         };
-        node.replay(found.log, now, out);
+        node.begin_height(begun, out);
         node
     }
 
-    fn replay(&mut self, log: Vec<(Lsn, Entry)>, now: Time, out: &mut Vec<Output>) {
+    fn begin_height(&mut self, begun: Time, out: &mut Vec<Output>) {
         let first = self.consensus.chain().last_block.is_none();
         let wait = if first {
             Span::ZERO
         } else {
             self.consensus.timeouts().commit
         };
-        let begun = log.first().map_or(now, |(_, entry)| entry.time);
         let cx = &mut Context {
             now: begun,
             verify: &*self.keys.verify,
             out: &mut self.actions,
         };
         self.consensus.start(cx, wait);
-        self.carry_out(begun, &mut Vec::new());
-        let mut committing = Vec::new();
-        for (lsn, entry) in log {
-            let mut replayed = Vec::new();
-            self.replay_one(lsn, entry, &mut replayed);
-            committing.extend(
-                replayed
-                    .into_iter()
-                    .filter(|o| matches!(o, Output::Commit { .. })),
-            );
-        }
+        self.carry_out(begun, out);
+    }
+
+    /// The log has been replayed: takes up the work where it ends.
+    fn resume(&mut self, now: Time, committing: Vec<Output>, out: &mut Vec<Output>) {
         self.replaying = false;
         self.gossip
             .on_step(now, self.consensus.at(), &mut self.outs);
@@ -112,7 +136,21 @@ impl Node {
         self.wake_again(now, out);
     }
 
-    fn replay_one(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
+    /// What a replay would have signed for this place, if no record of the log has shown it signed.
+    #[must_use]
+    pub fn asked_to_sign(&self, slot: SignSlot) -> Option<&Action> {
+        self.unsigned.get(&slot)
+    }
+
+    /// The decision that is being made durable: its block, and the chain after it.
+    #[must_use]
+    pub fn committing(&self) -> Option<(BlockId, &State)> {
+        let committing = self.committing.as_ref()?;
+        Some((committing.decision.id, &committing.state))
+    }
+
+    /// Handles one record of the log, in a replay.
+    pub fn replay_record(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
         let Entry { time, record } = entry;
         match record {
             Record::Created { .. } => {}

@@ -144,7 +144,7 @@ impl Store {
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
-        let (state, app) = catch_up(storage, dir, &ledger, state)?;
+        let (state, app, caught_up) = catch_up(storage, dir, &ledger, state)?;
         let (sign, sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
@@ -176,6 +176,7 @@ impl Store {
             last,
             log: entries,
             next_lsn,
+            replayed: caught_up,
         };
         Ok((store, found))
     }
@@ -317,13 +318,14 @@ fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), Stora
     write_atomic(storage, dir, "app", &sealed(app))
 }
 
-/// The handshake: executes stored blocks that application or state have not seen.
+/// The handshake (Tendermint's `ReplayBlocks`): executes stored blocks that application or state
+/// have not seen, and says how many. Each header tells the application hash before its block.
 fn catch_up(
     storage: &mut dyn Storage,
     dir: &str,
     ledger: &Ledger,
     state: State,
-) -> Result<(State, App), StartError> {
+) -> Result<(State, App, u64), StartError> {
     let app: App = load(storage, &format!("{dir}/app"))?.unwrap_or_default();
     let blocks = ledger.height(storage)?;
     let heights = StartError::Heights {
@@ -336,20 +338,15 @@ fn catch_up(
     if !in_order {
         return Err(heights);
     }
-    if blocks == state.height && app.height() == blocks {
-        let same = app.hash() == state.app_hash;
-        return if same {
-            Ok((state, app))
-        } else {
-            Err(StartError::AppHash(blocks))
-        };
-    }
-    let (mut state, mut app) = (state, app);
+    let (mut state, mut app, mut replayed) = (state, app, 0);
     while app.height() < state.height {
-        let stored = ledger
-            .load_block(storage, app.height().next())?
-            .ok_or(heights.clone())?;
+        let stored = ledger.load_block(storage, app.height().next())?;
+        let stored = stored.ok_or(heights.clone())?;
+        if stored.block.header.app_hash != app.hash() {
+            return Err(StartError::AppHash(app.height()));
+        }
         app.execute(stored.block.header.height, &stored.block.txs);
+        replayed += 1;
     }
     if app.height() == state.height && app.hash() != state.app_hash {
         return Err(StartError::AppHash(app.height()));
@@ -364,11 +361,12 @@ fn catch_up(
             // The application was stored, the state was not: only the state is computed.
             state = state.apply_executed(&app, id, &stored.block);
         }
+        replayed += 1;
         ledger.save_state(storage, &state)?;
-    } else {
+    } else if replayed > 0 {
         save_app(storage, dir, &app)?;
     }
-    Ok((state, app))
+    Ok((state, app, replayed))
 }
 
 /// Opens the log behind the end of `height`, writing that end if a crash came before it.

@@ -56,6 +56,8 @@ pub(super) enum Command {
     /// Lists, runs or checks scenario files.
     #[command(subcommand)]
     Scenario(Scenario),
+    /// Verifies what a node has stored by replaying it, or steps through its log.
+    Replay(Replay),
     /// Shows, checks or repairs a write-ahead log.
     #[command(subcommand)]
     Wal(Wal),
@@ -213,6 +215,19 @@ pub(super) enum Scenario {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The data directory of a node, with genesis.toml beside or in it. It is never written.
+    #[arg(value_name = "DIR")]
+    pub(super) path: PathBuf,
+    /// Steps through the log instead: next, back, rs, n, quit.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) console: bool,
+    /// Whose directory it is; from its name, such as n3, if not given.
+    #[arg(long, value_name = "NODE", value_parser = values::node)]
+    pub(super) node: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]

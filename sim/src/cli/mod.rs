@@ -126,6 +126,7 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         Command::Trace(trace) => commands::trace(&trace, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
         Command::Wal(wal) => directories::wal(&wal, printer),
+        Command::Replay(replay) => directories::replay(&replay, printer),
         Command::Bench => commands::bench(printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.

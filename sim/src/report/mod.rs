@@ -7,6 +7,7 @@ mod files;
 mod json;
 mod plan;
 mod progress;
+mod replay;
 mod run;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use files::Kept;
+pub use replay::replay_exit;
 pub use style::Style;
 pub use wal::{LogVerdict, RecordFilter, RecordTable, Repaired};
 

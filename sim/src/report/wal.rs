@@ -11,7 +11,7 @@ use engine::{
 use serde::Serialize;
 
 use super::{Printer, counted, grouped};
-use crate::trace::{hex, record_words};
+use crate::trace::hex;
 
 /// Which records of a log are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -385,7 +385,7 @@ fn row<'a>(record: &RawRecord<'a>) -> Row<'a> {
                 Ok(entry) => {
                     let (ms, rest) = (entry.time.0 / 1_000_000, entry.time.0 % 1_000_000 / 1_000);
                     let (seconds, ms) = (ms / 1_000, ms % 1_000);
-                    let words = record_words(&entry);
+                    let words = entry.record.to_string();
                     row.what = format!("{index}: {seconds}.{ms:03}{rest:03}s {words}");
                     row.entry = Some(decoded(&entry));
                 }

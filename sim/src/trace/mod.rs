@@ -6,7 +6,6 @@ mod write;
 
 pub use digest::{Digest, first_difference};
 pub use event::{Event, What};
-pub(crate) use line::record as record_words;
 pub use line::{Detail, Line};
 pub use write::{Filter, write_ndjson, write_text};
 
