@@ -1,6 +1,8 @@
 //! Tests of whole nodes on a perfect network and disk: they decide, they recover, they keep the
 //! barrier.
 
+mod handshake;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
