@@ -29,7 +29,7 @@ pub(super) fn wal(command: &args::Wal, printer: &mut Printer<'_>) -> Result<u8, 
                 limit: *limit,
             };
             let verdict = read(dir, filter, Some(printer))?;
-            printer.wal_verdict(&verdict)?;
+            printer.wal_inspected(&verdict)?;
             Ok(verdict.exit())
         }
         args::Wal::Verify { dir } => {

@@ -200,6 +200,29 @@ impl Printer<'_> {
         )
     }
 
+    /// The end of a table: a row for the place where no record could be read, and the verdict.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn wal_inspected(&mut self, verdict: &LogVerdict) -> io::Result<()> {
+        let bad = match &verdict.end {
+            Ok(end) => {
+                (end.torn.as_ref()).map(|torn| (torn.offset, torn.bytes.to_string(), "torn"))
+            }
+            Err(error) => error
+                .place()
+                .map(|(_, offset)| (offset, "?".to_owned(), "damaged")),
+        };
+        if let (Some((offset, bytes, word)), false) = (bad, self.form.json) {
+            let (kind, none) = ("?", "-");
+            writeln!(
+                self.out,
+                "{offset:>10}  {kind:<8}  {bytes:>7}  {none:<8} {word}"
+            )?;
+        }
+        self.wal_verdict(verdict)
+    }
+
     /// What was found out about a log.
     ///
     /// # Errors
