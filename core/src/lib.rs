@@ -7,7 +7,7 @@
 //! Rooms, lowest first; each imports only from below:
 //!
 //! ```text
-//! 5  replay                        looks at what is stored without touching it
+//! 5  replay                        verified start, replay of a recorded log, console
 //! 4  node                          joins the rooms, owns the durability barrier
 //! 3  consensus   gossip            two pure machines
 //! 2  wal   ledger   app   privval  what is stored, executed, signed

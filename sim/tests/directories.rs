@@ -46,7 +46,7 @@ fn sim(directory: &Path, arguments: &[&str]) -> Said {
 
 /// The disks of a short run without faults, below `disks/`.
 fn disks() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let run = ["run", "--seed", "1", "--save-disks", "disks"];
     let short = ["--no-faults", "--heights", "3", "--validators", "4"];
     let said = sim(directory.path(), &[run.as_slice(), &short].concat());
@@ -56,11 +56,11 @@ fn disks() -> TempDir {
 
 /// A log that etcd wrote, in `log/`.
 fn etcd(name: &str) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let root = env!("CARGO_MANIFEST_DIR");
     let fixture = format!("{root}/../../shared/fixtures/etcd/{name}");
-    fs::create_dir(directory.path().join("log")).unwrap();
-    fs::copy(fixture, directory.path().join("log").join(SEGMENT)).unwrap();
+    fs::create_dir(directory.path().join("log")).expect("a directory");
+    fs::copy(fixture, directory.path().join("log").join(SEGMENT)).expect("a directory");
     directory
 }
 
@@ -143,9 +143,9 @@ fn a_torn_tail_is_cut_and_kept_beside() {
 fn segment(directory: &Path, node: &str) -> PathBuf {
     let log = directory.join("disks").join(node).join("wal");
     let names = fs::read_dir(log)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    names.max().unwrap()
+        .expect("a directory")
+        .map(|entry| entry.expect("a directory").path());
+    names.max().expect("a directory")
 }
 
 #[test]
@@ -253,9 +253,12 @@ fn what_crashed_machines_have_stored_replays_to_the_same() {
 #[test]
 fn the_console_steps_through_a_log() {
     let directory = disks();
-    let commands = "rs short\nnext 4\nn\nrs\nrs validators\nrs proposal\nrs proposal_block\nnext 12\n\
-                    rs locked_round\nrs locked_block\nrs votes\nback 3\nrs short\nnext\nnext x\n\
-                    rs nonsense\nfly\nback 100\nnext 10000\nnext\n";
+    let commands = [
+        "rs short\nnext 4\nn\nrs\nrs validators\nrs proposal\nrs proposal_block\nnext 12\n",
+        "rs locked_round\nrs locked_block\nrs votes\nback 3\nrs short\nnext\nnext x\n",
+        "rs nonsense\nfly\nback 100\nnext 10000\nnext\n",
+    ];
+    let commands = &commands.concat();
     let arguments = ["replay", "disks/n1", "--console"];
     let said = sim_fed(directory.path(), &arguments, commands);
     assert_eq!(

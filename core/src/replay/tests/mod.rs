@@ -62,6 +62,18 @@ enum Stop {
     BlockStored,
 }
 
+/// A validator alone, as the smallest host there is.
+struct Solo {
+    disk: MemoryStorage,
+    store: Store,
+    node: Node,
+    now: Time,
+    wake: Time,
+    queue: VecDeque<Output>,
+    heights: u64,
+    stop: Stop,
+}
+
 /// The disk of a validator that has decided `heights` blocks of one transaction each.
 fn disk_of(heights: u64, stop: Stop) -> MemoryStorage {
     let mut disk = MemoryStorage::default();
@@ -70,80 +82,111 @@ fn disk_of(heights: u64, stop: Stop) -> MemoryStorage {
         ..wal::Options::default()
     };
     let started = Store::start(&mut disk, DIR, &genesis(), StoreConfig { wal: options });
-    let (mut store, found) = started.unwrap();
+    let (store, found) = started.unwrap();
     let keys = Keys {
         verify: Arc::new(Ed25519),
         sign: Some(key()),
     };
-    let (mut now, mut out) = (Time(1_000_000_000), Vec::new());
-    let mut node = Node::recover(&Config::default(), keys, found, now, &mut out);
-    let (mut queue, mut wake) = (VecDeque::from(out), now);
-    node.step(now, Input::Submit(tx(1)), &mut Vec::new());
-    loop {
-        let Some(output) = queue.pop_front() else {
-            let over = stop == Stop::Idle && node.consensus().chain().height == Height(heights);
-            if over {
-                disk.restart();
-                return disk;
-            }
-            now = now.max(wake);
-            let mut out = Vec::new();
-            node.step(now, Input::Fire(Timer::Consensus), &mut out);
-            queue.extend(out);
-            continue;
-        };
-        let answer = match &output {
-            Output::Append { lsn, entry } => {
-                store.append(&mut disk, *lsn, entry).unwrap();
-                None
-            }
-            Output::SaveSignState(state) => {
-                store.write_sign_state(state);
-                None
-            }
-            Output::Sync(lsn) => {
-                store.sync(&mut disk).unwrap();
-                Some(Input::Durable(*lsn))
-            }
-            Output::Commit {
-                decision,
-                validators,
-                state,
-                app,
-            } => {
-                if state.height > Height(heights) {
-                    if stop == Stop::BlockStored {
-                        let stored = StoredBlock {
-                            block: Block::clone(&decision.block),
-                            seen_commit: decision.commit.clone(),
-                            validators: ValidatorSet::clone(validators),
-                        };
-                        Ledger::open(DIR).save_block(&mut disk, &stored).unwrap();
-                    }
-                    store.sync(&mut disk).unwrap();
-                    disk.restart();
-                    return disk;
+    let (now, mut out) = (Time(1_000_000_000), Vec::new());
+    let node = Node::recover(&Config::default(), keys, found, now, &mut out);
+    let mut solo = Solo {
+        disk,
+        store,
+        node,
+        now,
+        wake: now,
+        queue: out.into(),
+        heights,
+        stop,
+    };
+    solo.input(Input::Submit(tx(1)));
+    solo.run();
+    solo.disk.restart();
+    solo.disk
+}
+
+impl Solo {
+    fn input(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.node.step(self.now, input, &mut out);
+        self.queue.extend(out);
+    }
+
+    fn run(&mut self) {
+        loop {
+            match self.queue.pop_front() {
+                Some(Output::Commit { state, .. })
+                    if self.stop == Stop::Decided && state.height > Height(self.heights) =>
+                {
+                    return self.store.sync(&mut self.disk).unwrap();
                 }
-                let next = u8::try_from(state.height.0 + 1).unwrap();
-                node.step(now, Input::Submit(tx(next)), &mut Vec::new());
-                let after = (&**state, &**app);
-                store
-                    .commit(&mut disk, decision, validators, after)
-                    .unwrap();
-                Some(Input::Committed(state.height))
+                Some(output) => {
+                    if !self.carry_out(&output) {
+                        return;
+                    }
+                }
+                None => {
+                    let height = self.node.consensus().chain().height;
+                    if self.stop == Stop::Idle && height == Height(self.heights) {
+                        return;
+                    }
+                    self.now = self.now.max(self.wake);
+                    self.input(Input::Fire(Timer::Consensus));
+                }
             }
-            Output::Arm { timer, at } if *timer == Timer::Consensus => {
-                wake = *at;
-                None
-            }
-            _ => None,
-        };
-        if let Some(input) = answer {
-            let mut out = Vec::new();
-            node.step(now, input, &mut out);
-            queue.extend(out);
         }
     }
+
+    /// Whether the machine goes on.
+    fn carry_out(&mut self, output: &Output) -> bool {
+        if let Output::Append { lsn, entry } = output {
+            self.store.append(&mut self.disk, *lsn, entry).unwrap();
+        }
+        if let Output::SaveSignState(state) = output {
+            self.store.write_sign_state(state);
+        }
+        if let Output::Sync(lsn) = output {
+            self.store.sync(&mut self.disk).unwrap();
+            self.input(Input::Durable(*lsn));
+        }
+        if let (Output::Arm { at, .. }, true) = (output, is_consensus_timer(output)) {
+            self.wake = *at;
+        }
+        let Output::Commit {
+            decision,
+            validators,
+            state,
+            app,
+        } = output
+        else {
+            return true;
+        };
+        if state.height > Height(self.heights) {
+            let stored = StoredBlock {
+                block: Block::clone(&decision.block),
+                seen_commit: decision.commit.clone(),
+                validators: ValidatorSet::clone(validators),
+            };
+            Ledger::open(DIR)
+                .save_block(&mut self.disk, &stored)
+                .unwrap();
+            self.store.sync(&mut self.disk).unwrap();
+            return false;
+        }
+        let next = u8::try_from(state.height.0 + 1).unwrap();
+        self.input(Input::Submit(tx(next)));
+        let after = (&**state, &**app);
+        let committed = self
+            .store
+            .commit(&mut self.disk, decision, validators, after);
+        committed.unwrap();
+        self.input(Input::Committed(state.height));
+        true
+    }
+}
+
+fn is_consensus_timer(output: &Output) -> bool {
+    matches!(output, Output::Arm { timer, .. } if *timer == Timer::Consensus)
 }
 
 fn verify(disk: &mut dyn Storage) -> Result<ReplaySucceeded, ReplayFailed> {
