@@ -249,6 +249,19 @@ pub enum Behaviour {
     LyingSync,
 }
 
+impl Behaviour {
+    /// The name in plans.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equivocate => "equivocate",
+            Self::LyingGossip => "lying_gossip",
+            Self::Silent => "silent",
+            Self::LyingSync => "lying_sync",
+        }
+    }
+}
+
 /// Something that goes wrong.
 ///
 /// Unknown keys are refused by [`FaultKind`]: what is left after `at` and `off` belongs to it.
