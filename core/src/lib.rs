@@ -28,7 +28,7 @@
 //!     ledger::Genesis,
 //!     node::{Config, Input, Node, Output, Store, StoreConfig},
 //!     storage::MemoryStorage,
-//!     types::{ChainId, PeerId, Time, ValidatorUpdate},
+//!     types::{ChainId, Params, PeerId, Time, ValidatorUpdate},
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,7 +37,7 @@
 //! let member = |s: &Arc<dyn Sign>| ValidatorUpdate { key: s.public_key(), power: 1 };
 //! let validators = signers.iter().map(member).collect();
 //! let chain = ChainId::try_from(b"example".to_vec())?;
-//! let genesis = Genesis { chain, time: Time(1), validators };
+//! let genesis = Genesis { chain, time: Time(1), validators, params: Params::default() };
 //!
 //! let (mut hosts, mut outputs) = (Vec::new(), VecDeque::new());
 //! for (me, signer) in (0..).map(PeerId).zip(signers) {
@@ -95,6 +95,7 @@
 //! Lowest first; each imports only from below:
 //!
 //! ```text
+//! 5  replay                        verified start, replay of a recorded log, console
 //! 4  node                          joins the rooms, owns the durability barrier
 //! 3  consensus gossip blocksync    three pure machines
 //! 2  wal   ledger   app   privval  what is stored, executed, signed
@@ -114,6 +115,7 @@ pub mod gossip;
 pub mod ledger;
 pub mod node;
 pub mod privval;
+pub mod replay;
 pub mod storage;
 pub mod types;
 pub mod wal;

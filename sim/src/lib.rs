@@ -5,6 +5,7 @@
 //! - `choice` decides everything random, `nemesis` what goes wrong, `scenario` reads situations;
 //! - `world` runs hosts on `clock`, `disk` and `network`, with `byzantine` filters and a
 //!   `workload`;
+//! - `datadir` writes disks out as real files, and reads them;
 //! - `oracle` judges, `trace` records, `runtime` contains a run, `explore` makes many;
 //! - `report` is the only printer and `cli` the only reader of arguments.
 
@@ -13,6 +14,7 @@ pub mod choice;
 pub mod cli;
 pub mod clock;
 pub mod corpus;
+pub mod datadir;
 pub mod disk;
 pub mod explore;
 pub mod nemesis;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{nemesis::Plan, oracle::Violation, trace::Event};
+use crate::{disk::SimDisk, nemesis::Plan, oracle::Violation, trace::Event};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,6 +68,8 @@ pub struct Outcome {
     pub panic: Option<String>,
     /// All events, if they were asked for.
     pub trace: Vec<Event>,
+    /// Each node's disk as the run left it.
+    pub disks: Vec<SimDisk>,
 }
 
 /// How a run is done.

@@ -65,7 +65,7 @@ fn help_says_what_there_is() {
     let help = call(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (0, ""));
     insta::assert_snapshot!("help", help.out);
-    for command in ["run", "sweep", "trace", "scenario"] {
+    for command in ["run", "sweep", "trace", "scenario", "wal", "replay"] {
         let help = call(&[command, "--help"]);
         assert_eq!(help.code, 0);
         insta::assert_snapshot!(format!("help_{command}"), help.out);

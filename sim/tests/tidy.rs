@@ -12,6 +12,7 @@ const ENGINE: &[&[&str]] = &[
     &["wal", "ledger", "app", "privval"],
     &["consensus", "gossip", "blocksync"],
     &["node"],
+    &["replay"],
 ];
 
 /// Imports sideways that have a reason. `ledger` joins the application to the chain's rules: a

@@ -30,6 +30,7 @@ use std::{
 pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER_VALIDATOR};
 pub use input::{Input, Output, Rejection, Timer};
 pub use offer::{MAX_WAITING_OWN, OfferError};
+pub(crate) use own::slot_of_own;
 pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;

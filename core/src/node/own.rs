@@ -236,7 +236,7 @@ fn slot_of(action: &Action) -> Option<SignSlot> {
 }
 
 /// The place in the order of signing of an own message; parts belong to their proposal.
-pub(super) fn slot_of_own(message: &Message) -> Option<SignSlot> {
+pub(crate) fn slot_of_own(message: &Message) -> Option<SignSlot> {
     match message {
         Message::Proposal(p) => Some(SignSlot {
             height: p.height,

@@ -1,5 +1,7 @@
 //! What a node writes to its log: its inputs in the order in which they were handled.
 
+use std::fmt;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::types::{ChainId, Height, Hrs, Lsn, Message, PeerId, Time};
@@ -51,6 +53,23 @@ pub enum Record {
         /// The peer.
         from: PeerId,
     } = 6,
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created { chain } => write!(f, "created {}", String::from_utf8_lossy(chain)),
+            Self::Received { from, message } => write!(f, "received from {from}: {message}"),
+            Self::Timeout(at) => write!(f, "timeout {at}"),
+            Self::Own { messages } => {
+                let own: Vec<_> = messages.iter().map(Message::to_string).collect();
+                write!(f, "own {}", own.join(", "))
+            }
+            Self::TxsAvailable(height) => write!(f, "transactions wait at height {height}"),
+            Self::Released(lsn) => write!(f, "released {}", lsn.0),
+            Self::Synced { height, from } => write!(f, "block {height} synced from {from}"),
+        }
+    }
 }
 
 impl Entry {

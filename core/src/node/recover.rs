@@ -9,7 +9,7 @@ use std::{
 use crate::{
     app::App,
     blocksync::{BlockSync, Server},
-    consensus::{Consensus, Context, VoteSet},
+    consensus::{Action, Consensus, Context, VoteSet},
     crypto::Keys,
     gossip::Gossip,
     ledger::State,
@@ -17,8 +17,8 @@ use crate::{
         Config, Decided, Entry, EvidencePool, Node, Output, Pool, Record,
         own::{Unreleased, slot_of_own},
     },
-    privval::SignState,
-    types::{Block, Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
+    privval::{SignSlot, SignState},
+    types::{Block, BlockId, Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
 };
 
 /// What [`crate::node::Store::start`] found on the disk.
@@ -36,8 +36,9 @@ pub struct Recovered {
     pub log: Vec<(Lsn, Entry)>,
     /// The number of the next record.
     pub next_lsn: Lsn,
-    /// How many stored blocks the application had to execute again.
-    pub executed: u64,
+    /// How many stored blocks were executed again to bring the application and the state up to the
+    /// last of them (`NBlocks`).
+    pub replayed: u64,
 }
 
 impl Node {
@@ -50,8 +51,48 @@ impl Node {
     pub fn recover(
         config: &Config,
         keys: Keys,
-        found: Recovered,
+        mut found: Recovered,
         now: Time,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let log = std::mem::take(&mut found.log);
+        let (height, records, replayed) = (found.state.height, log.len(), found.replayed);
+        let begun = log.first().map_or(now, |(_, entry)| entry.time);
+        let mut node = Self::begin_replay(config, keys, found, begun, &mut Vec::new());
+        let mut committing = Vec::new();
+        for (lsn, entry) in log {
+            let mut replayed = Vec::new();
+            node.replay_record(lsn, entry, &mut replayed);
+            committing.extend(
+                replayed
+                    .into_iter()
+                    .filter(|o| matches!(o, Output::Commit { .. })),
+            );
+        }
+        node.replaying = false;
+        let at = node.consensus.at();
+        tracing::info!(height = height.0, replayed, records, %at, "recovered");
+        node.gossip.on_step(now, at, &mut node.outs);
+        if config.block_sync {
+            node.blocksync.begin(now, &mut node.sync_outs);
+            out.extend(committing);
+            node.flush_gossip(out);
+            node.run_sync(now, out);
+        } else {
+            node.resume(now, committing, out);
+        }
+        node
+    }
+
+    /// A node that begins the unfinished height at time `begun` and waits for the records of its
+    /// log ([`Node::replay_record`]). It signs nothing and tells nobody anything. `found.log` is
+    /// not looked at.
+    #[must_use]
+    pub fn begin_replay(
+        config: &Config,
+        keys: Keys,
+        found: Recovered,
+        begun: Time,
         out: &mut Vec<Output>,
     ) -> Self {
         let address = keys.sign.as_ref().map(|key| key.public_key().address());
@@ -85,18 +126,7 @@ impl Node {
             node.consensus.set_last_block(&block);
             node.pool.remember(&block.txs);
         }
-        let (records, executed) = (found.log.len(), found.executed);
-        let committing = node.replay(found.log, now);
-        let at = node.consensus.at();
-        tracing::info!(height = height.0, executed, records, %at, "recovered");
-        if config.block_sync {
-            node.blocksync.begin(now, &mut node.sync_outs);
-            out.extend(committing);
-            node.flush_gossip(out);
-            node.run_sync(now, out);
-        } else {
-            node.resume(now, committing, out);
-        }
+        node.begin_height(begun, out);
         node
     }
 
@@ -106,36 +136,20 @@ impl Node {
         Block::decode(&last.parts.assemble()?).ok()
     }
 
-    /// Brings the machine where the log ends; returns the commit that it was about to make.
-    fn replay(&mut self, log: Vec<(Lsn, Entry)>, now: Time) -> Vec<Output> {
+    fn begin_height(&mut self, begun: Time, out: &mut Vec<Output>) {
         let first = self.consensus.chain().last_block.is_none();
         let wait = if first {
             Span::ZERO
         } else {
             self.consensus.timeouts().commit
         };
-        let begun = log.first().map_or(now, |(_, entry)| entry.time);
         let cx = &mut Context {
             now: begun,
             verify: &*self.keys.verify,
             out: &mut self.actions,
         };
         self.consensus.start(cx, wait);
-        self.carry_out(begun, &mut Vec::new());
-        let mut committing = Vec::new();
-        for (lsn, entry) in log {
-            let mut replayed = Vec::new();
-            self.replay_one(lsn, entry, &mut replayed);
-            committing.extend(
-                replayed
-                    .into_iter()
-                    .filter(|o| matches!(o, Output::Commit { .. })),
-            );
-        }
-        self.replaying = false;
-        self.gossip
-            .on_step(now, self.consensus.at(), &mut self.outs);
-        committing
+        self.carry_out(begun, out);
     }
 
     /// Consensus goes on where the log ended.
@@ -146,7 +160,21 @@ impl Node {
         self.wake_again(now, out);
     }
 
-    fn replay_one(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
+    /// What a replay would have signed for this place, if no record of the log has shown it signed.
+    #[must_use]
+    pub fn asked_to_sign(&self, slot: SignSlot) -> Option<&Action> {
+        self.unsigned.get(&slot)
+    }
+
+    /// The decision that is being made durable: its block, and the chain after it.
+    #[must_use]
+    pub fn committing(&self) -> Option<(BlockId, &State)> {
+        let committing = self.committing.as_ref()?;
+        Some((committing.decision.id, &committing.state))
+    }
+
+    /// Handles one record of the log, in a replay.
+    pub fn replay_record(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
         let Entry { time, record } = entry;
         match record {
             Record::Created { .. } | Record::Synced { .. } => {}

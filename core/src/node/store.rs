@@ -145,7 +145,7 @@ impl Store {
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
-        let (state, app, executed) = catch_up(storage, dir, &ledger, state)?;
+        let (state, app, caught_up) = catch_up(storage, dir, &ledger, state)?;
         let (sign, sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
@@ -177,7 +177,7 @@ impl Store {
             last,
             log: entries,
             next_lsn,
-            executed,
+            replayed: caught_up,
         };
         Ok((store, found))
     }
@@ -393,8 +393,8 @@ fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), Stora
     write_atomic(storage, dir, "app", &sealed(app))
 }
 
-/// The handshake: executes stored blocks that application or state have not seen, and says how many
-/// the application had not.
+/// The handshake (Tendermint's `ReplayBlocks`): executes stored blocks that application or state
+/// have not seen, and says how many. Each header tells the application hash before its block.
 fn catch_up(
     storage: &mut dyn Storage,
     dir: &str,
@@ -402,7 +402,6 @@ fn catch_up(
     state: State,
 ) -> Result<(State, App, u64), StartError> {
     let app: App = load(storage, &format!("{dir}/app"))?.unwrap_or_default();
-    let before = app.height();
     let blocks = ledger.height(storage)?;
     let heights = StartError::Heights {
         blocks,
@@ -414,20 +413,15 @@ fn catch_up(
     if !in_order {
         return Err(heights);
     }
-    if blocks == state.height && app.height() == blocks {
-        let same = app.hash() == state.app_hash;
-        return if same {
-            Ok((state, app, 0))
-        } else {
-            Err(StartError::AppHash(blocks))
-        };
-    }
-    let (mut state, mut app) = (state, app);
+    let (mut state, mut app, mut replayed) = (state, app, 0);
     while app.height() < state.height {
-        let stored = ledger
-            .load_block(storage, app.height().next())?
-            .ok_or(heights.clone())?;
+        let stored = ledger.load_block(storage, app.height().next())?;
+        let stored = stored.ok_or(heights.clone())?;
+        if stored.block.header.app_hash != app.hash() {
+            return Err(StartError::AppHash(app.height()));
+        }
         app.execute(stored.block.header.height, &stored.block.txs);
+        replayed += 1;
     }
     if app.height() == state.height && app.hash() != state.app_hash {
         return Err(StartError::AppHash(app.height()));
@@ -442,12 +436,12 @@ fn catch_up(
             // The application was stored, the state was not: only the state is computed.
             state = state.apply_executed(&app, id, &stored.block);
         }
+        replayed += 1;
         ledger.save_state(storage, &state)?;
-    } else {
+    } else if replayed > 0 {
         save_app(storage, dir, &app)?;
     }
-    let executed = app.height().0 - before.0;
-    Ok((state, app, executed))
+    Ok((state, app, replayed))
 }
 
 /// Opens the log behind the end of `height`, writing that end if a crash came before it.

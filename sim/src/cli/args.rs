@@ -84,6 +84,11 @@ pub(super) enum Command {
     /// Lists known bugs, or checks that they are still caught.
     #[command(subcommand)]
     Bugs(Bugs),
+    /// Verifies what a node has stored by replaying it, or steps through its log.
+    Replay(Replay),
+    /// Shows, checks or repairs a write-ahead log.
+    #[command(subcommand)]
+    Wal(Wal),
     /// Measures speed and memory against their budgets.
     Bench,
     /// Prints a completion script for a shell.
@@ -101,6 +106,9 @@ pub(super) struct Run {
     /// Crashes every node at every storage call of a short run without other faults.
     #[arg(long, conflicts_with = "check")]
     pub(super) crash_everywhere: bool,
+    /// Writes each node's disk, as the run leaves it, as real files below this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(super) save_disks: Option<PathBuf>,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -267,6 +275,50 @@ pub(super) struct BugDirectory {
     /// Where the bugs are.
     #[arg(long = "dir", value_name = "DIR", default_value = "corpus/bugs")]
     pub(super) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The data directory of a node, with genesis.toml beside or in it. It is never written.
+    #[arg(value_name = "DIR")]
+    pub(super) path: PathBuf,
+    /// Steps through the log instead: next, back, rs, n, quit.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) console: bool,
+    /// Whose directory it is; from its name, such as n3, if not given.
+    #[arg(long, value_name = "NODE", value_parser = values::node)]
+    pub(super) node: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Wal {
+    /// Prints the records of a log and where it ends.
+    Inspect {
+        /// The directory of a log, or the data directory of a node.
+        dir: PathBuf,
+        /// Nothing before the entry with this index.
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+        /// At most so many records.
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Says whether a log is clean, torn or damaged.
+    ///
+    /// A torn tail was never known to be synced: a start cuts it, and the exit code is 0. Damage to
+    /// synced data is never cut: the exit code is 7.
+    Verify {
+        /// The directory of a log, or the data directory of a node.
+        dir: PathBuf,
+    },
+    /// Cuts a torn tail and keeps the segment as it was beside it; refuses damage.
+    Repair {
+        /// The directory of a log, or the data directory of a node.
+        dir: PathBuf,
+        /// Says what it would do and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use std::{
 use super::{Error, INTERRUPTED, args, origin};
 use crate::{
     corpus::{self, CorpusError, KnownBug, Scratch},
+    datadir,
     explore::{self, CrashPoints, Ending, Finished, Stopwatch, SweepEvent},
     nemesis::{CryptoMode, Overrides, Plan, draw},
     outcome::RunOptions,
@@ -33,6 +34,7 @@ const TRACED: RunOptions = RunOptions {
 pub(super) fn run(
     seed: u64,
     options: &args::RunOptions,
+    save_disks: Option<&Path>,
     printer: &mut Printer<'_>,
 ) -> Result<u8, Error> {
     let overrides = options.draw.overrides();
@@ -40,6 +42,9 @@ pub(super) fn run(
     let origin = origin::seed(seed, &overrides);
     printer.run_begins(&origin, &plan)?;
     let finished = explore::run_one(&plan, UNTRACED, options.check);
+    if let Some(into) = save_disks {
+        datadir::export(&finished.outcome, into)?;
+    }
     let kept = keep(&origin, &finished, printer)?;
     printer.run_ends(&origin, &finished, kept.as_ref())?;
     Ok(finished.ending().exit())

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod directories;
 mod origin;
 mod values;
 
@@ -14,6 +15,7 @@ use clap::{CommandFactory, Parser, error::ErrorKind as UsageKind};
 
 use crate::{
     corpus::CorpusError,
+    datadir::NotFound,
     report::{self, Form, Printer},
     scenario::Invalid,
 };
@@ -31,6 +33,9 @@ enum Error {
     /// Something of the corpus cannot be used.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// A data directory is missing or incomplete.
+    #[error(transparent)]
+    Directory(#[from] NotFound),
     /// There is nothing to run.
     #[error("{0}")]
     Nothing(String),
@@ -43,7 +48,7 @@ impl Error {
     fn exit(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Invalid(_) => 7,
+            Self::Invalid(_) | Self::Directory(_) => 7,
             Self::Nothing(_) => 8,
             Self::Corpus(CorpusError::Unknown { .. }) => 2,
             Self::Corpus(CorpusError::Note { .. }) => 7,
@@ -120,17 +125,22 @@ fn parsed() -> Result<Cli, clap::Error> {
 fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let Some(command) = cli.command else {
         let seed = cli.seed.unwrap_or(0);
-        return commands::run(seed, &cli.bare, printer);
+        return commands::run(seed, &cli.bare, None, printer);
     };
     match command {
         Command::Run(run) if run.crash_everywhere => {
             commands::crash_everywhere(run.seed, &run.options, printer)
         }
-        Command::Run(run) => commands::run(run.seed, &run.options, printer),
+        Command::Run(run) => {
+            let save = run.save_disks.as_deref();
+            commands::run(run.seed, &run.options, save, printer)
+        }
         Command::Sweep(sweep) => commands::sweep(&sweep, printer),
         Command::Trace(trace) => commands::trace(&trace, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
         Command::Bugs(bugs) => commands::bugs(&bugs, printer),
+        Command::Wal(wal) => directories::wal(&wal, printer),
+        Command::Replay(replay) => directories::replay(&replay, printer),
         Command::Bench => commands::bench(printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.

@@ -8,12 +8,16 @@ use std::{
 
 use super::{Form, Origin, Printer};
 use crate::{
+    datadir,
     explore::Finished,
     trace::{Filter, write_ndjson},
 };
 
 /// Where failures are kept, below the directory of the call.
 const ROOT: &str = "target/sim";
+
+/// Where the disks of the nodes are kept, below the directory of a failure.
+const DISKS: &str = "wal";
 
 /// What was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +27,8 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Writes `report.txt`, `report.json`, `schedule.toml` and, from the events of a second run,
-    /// `trace.ndjson`.
+    /// Writes `report.txt`, `report.json`, `schedule.toml` and, from a second run, the events
+    /// in `trace.ndjson` and the disks below `wal/`.
     ///
     /// # Errors
     /// What the file system says.
@@ -52,6 +56,7 @@ impl Kept {
         let mut trace = BufWriter::new(fs::File::create(at("trace.ndjson"))?);
         write_ndjson(&mut trace, traced, &Filter::default())?;
         trace.flush()?;
+        datadir::export(traced, &at(DISKS))?;
         point(root, &origin.directory)?;
         Ok(kept)
     }

@@ -10,12 +10,14 @@ mod json;
 mod log;
 mod plan;
 mod progress;
+mod replay;
 mod run;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scenario;
 mod style;
 mod sweep;
+mod wal;
 
 use std::{
     fmt::Display,
@@ -24,7 +26,9 @@ use std::{
 
 pub use files::Kept;
 pub use log::log_engine;
+pub use replay::replay_exit;
 pub use style::Style;
+pub use wal::{LogVerdict, RecordFilter, RecordTable, Repaired};
 
 use crate::{outcome::Outcome, trace};
 use progress::Progress;

@@ -90,6 +90,7 @@ pub(crate) fn passed() -> Outcome {
         violations: Vec::new(),
         panic: None,
         trace: Vec::new(),
+        disks: Vec::new(),
     }
 }
 

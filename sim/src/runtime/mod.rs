@@ -91,6 +91,7 @@ fn harness_failure(plan: &Plan, what: &str) -> Outcome {
         violations: Vec::new(),
         panic: Some(what.to_owned()),
         trace: Vec::new(),
+        disks: Vec::new(),
     }
 }
 

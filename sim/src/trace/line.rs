@@ -3,7 +3,6 @@
 use engine::{
     codec::Frame,
     consensus::Notice,
-    node::{Entry, Record},
     types::{BlockId, Message},
 };
 use serde::Serialize;
@@ -156,7 +155,7 @@ impl Detail {
             What::Fired { timer } => Self::Fired { timer },
             What::Appended { lsn, entry } => Self::Appended {
                 lsn: lsn.0,
-                record: record(entry),
+                record: entry.record.to_string(),
             },
             What::Synced { lsn, .. } => Self::Synced { lsn: lsn.0 },
             What::Decided {
@@ -240,7 +239,7 @@ pub(super) fn sentence(what: &What) -> String {
             frame,
         } => format!("#{packet} from {from}: {}", messages(frame).join(", ")),
         What::Fired { timer } => format!("timer {timer}"),
-        What::Appended { lsn, entry } => format!("log {}: {}", lsn.0, record(entry)),
+        What::Appended { lsn, entry } => format!("log {}: {}", lsn.0, entry.record),
         What::Synced { lsn, .. } => format!("durable to {}", lsn.0),
         What::Decided {
             height, decision, ..
@@ -278,21 +277,6 @@ fn messages(frame: &Frame) -> Vec<String> {
     match frame.contents() {
         Ok(contents) => contents.messages.iter().map(Message::to_string).collect(),
         Err(error) => vec![format!("{} bytes: {error}", frame.bytes().len())],
-    }
-}
-
-fn record(entry: &Entry) -> String {
-    match &entry.record {
-        Record::Created { chain } => format!("created {}", String::from_utf8_lossy(chain)),
-        Record::Received { from, message } => format!("received from {from}: {message}"),
-        Record::Timeout(at) => format!("timeout {at}"),
-        Record::Own { messages } => {
-            let own: Vec<_> = messages.iter().map(Message::to_string).collect();
-            format!("own {}", own.join(", "))
-        }
-        Record::TxsAvailable(height) => format!("transactions wait at height {}", height.0),
-        Record::Released(lsn) => format!("released {}", lsn.0),
-        Record::Synced { height, from } => format!("block {height} synced from {from}"),
     }
 }
 

@@ -10,7 +10,7 @@ pub use line::{Detail, Line};
 pub use write::{Filter, write_ndjson, write_text};
 
 /// Bytes as lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
     let mut text = String::with_capacity(2 * bytes.len());

@@ -26,7 +26,8 @@ use engine::{
 };
 
 pub use keys::{Cast, MAX_NODES};
-use setup::{chain, fault_name, genesis, setup, sync_time};
+pub(crate) use setup::genesis;
+use setup::{chain, fault_name, setup, sync_time};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
@@ -271,6 +272,7 @@ impl World {
             violations: violation.into_iter().collect(),
             panic,
             trace: self.trace,
+            disks: self.hosts.into_iter().map(|host| host.disk).collect(),
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn chain() -> ChainId {
 }
 
 /// The chain's beginning: every node with power is a validator.
-pub(super) fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
+pub(crate) fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
     let update = |(signer, power): (&Arc<dyn engine::crypto::Sign>, &u64)| ValidatorUpdate {
         key: signer.public_key(),
         power: *power,

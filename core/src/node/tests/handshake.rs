@@ -1,82 +1,164 @@
-//! Tests of the start from disks on which blocks, application and state are of different heights.
+//! The handshake: every case of Tendermint's `ReplayBlocks`, by the heights of application (A),
+//! block store (S) and state (T).
 
 use super::*;
 use crate::{
-    storage::{Storage, read_file, write_atomic},
-    types::Lsn,
+    ledger::{Ledger, State, sealed},
+    storage::{Storage, write_atomic},
+    types::Hash,
 };
 
-/// A single validator's disk after `height` decisions, with nothing open.
-fn disk_at(height: u64) -> MemoryStorage {
+/// Five decided heights with transactions, and the chain after each of them.
+struct Stored {
+    disk: MemoryStorage,
+    after: Vec<(State, App)>,
+}
+
+fn stored() -> Stored {
     let mut net = Net::new(1);
-    net.run_to(height);
-    let mut disk = net.hosts.remove(0).disk;
+    for height in 1..=5_u8 {
+        net.input(0, Input::Submit(set(&[height], b"v")));
+        net.run_to(u64::from(height));
+    }
+    let mut disk = net.hosts[0].disk.clone();
     disk.restart();
-    disk
+    let mut after = vec![(State::genesis(&genesis(1)).unwrap(), App::default())];
+    for height in 1..=5 {
+        let block = Ledger::open("data").load_block(&mut disk, Height(height));
+        let block = block.unwrap().unwrap().block;
+        let (state, app) = after.last().unwrap();
+        after.push(state.apply(app, block.cut().0, &block));
+    }
+    Stored { disk, after }
 }
 
-fn start(disk: &MemoryStorage) -> Result<Recovered, StartError> {
-    let started = Store::start(
-        &mut disk.clone(),
-        "data",
-        &genesis(1),
-        StoreConfig::default(),
-    );
-    started.map(|(_, found)| found)
-}
+impl Stored {
+    /// A directory with these heights.
+    fn with(&self, app: usize, blocks: u64, state: usize) -> MemoryStorage {
+        let mut disk = self.disk.clone();
+        for height in blocks + 1..=5 {
+            disk.remove(&format!("data/blocks/{height:016x}")).unwrap();
+        }
+        write_atomic(&mut disk, "data", "app", &sealed(&self.after[app].1)).unwrap();
+        write_atomic(&mut disk, "data", "state", &sealed(&self.after[state].0)).unwrap();
+        disk
+    }
 
-/// `disk` with one file of `other`.
-fn with_file(disk: &MemoryStorage, other: &MemoryStorage, name: &str) -> MemoryStorage {
-    let bytes = read_file(&mut other.clone(), &format!("data/{name}")).unwrap();
-    let mut disk = disk.clone();
-    write_atomic(&mut disk, "data", name, &bytes).unwrap();
-    disk
-}
+    fn start(&self, mut disk: MemoryStorage) -> Result<Recovered, StartError> {
+        let config = StoreConfig::default();
+        let mut started = || Store::start(&mut disk, "data", &genesis(1), config);
+        let first = started().map(|(_, found)| found)?;
+        disk.restart();
+        let again = Store::start(&mut disk, "data", &genesis(1), config)
+            .unwrap()
+            .1;
+        assert_eq!(again.replayed, 0, "what was executed again is stored");
+        assert_eq!((&again.state, &again.app), (&first.state, &first.app));
+        Ok(first)
+    }
 
-#[test]
-fn what_a_crash_left_out_is_executed_again() {
-    let (three, four) = (disk_at(3), disk_at(4));
-    let whole = start(&four).unwrap();
-    assert_eq!((whole.state.height, whole.executed), (Height(4), 0));
-    // Block 4 is stored, application and state are not.
-    let neither = with_file(&with_file(&four, &three, "app"), &three, "state");
-    // The application is stored, the state is not.
-    let no_state = with_file(&four, &three, "state");
-    // The application is gone altogether.
-    let mut no_app = four.clone();
-    no_app.remove("data/app").unwrap();
-    for (disk, executed) in [(neither, 1), (no_state, 0), (no_app, 4)] {
-        let found = start(&disk).unwrap();
-        assert_eq!(found.executed, executed);
-        assert_eq!(
-            (found.state, found.app),
-            (whole.state.clone(), whole.app.clone())
-        );
+    fn last(&self) -> &(State, App) {
+        self.after.last().unwrap()
     }
 }
 
 #[test]
-fn heights_that_contradict_each_other_are_refused() {
-    let (two, four) = (disk_at(2), disk_at(4));
-    // The state is two blocks behind, or ahead of the blocks; the application is ahead of them.
-    let far = with_file(&four, &two, "state");
-    let ahead = with_file(&two, &four, "state");
-    let app_ahead = with_file(&two, &four, "app");
-    for disk in [far, ahead, app_ahead] {
-        let refused = start(&disk).unwrap_err();
-        assert!(matches!(refused, StartError::Heights { .. }), "{refused}");
+fn every_case_of_the_handshake_ends_at_the_last_block_or_is_refused() {
+    let stored = stored();
+    // A, S, T, and how many blocks are executed again; `None` is a refusal.
+    let cases: [(&str, usize, u64, usize, Option<u64>); 12] = [
+        ("A = 0: the application begins at genesis", 0, 5, 5, Some(5)),
+        (
+            "A = 0 and the last block is new to the state",
+            0,
+            5,
+            4,
+            Some(5),
+        ),
+        ("S < A", 5, 4, 4, None),
+        ("S < A with an empty store", 1, 0, 0, None),
+        ("S < T", 4, 4, 5, None),
+        ("S > T + 1", 3, 5, 3, None),
+        ("S > T + 1 at the start", 0, 2, 0, None),
+        ("S = T, A < S", 2, 5, 5, Some(3)),
+        ("S = T, A = S", 5, 5, 5, Some(0)),
+        ("S = T + 1, A < T", 2, 5, 4, Some(3)),
+        ("S = T + 1, A = T", 4, 5, 4, Some(1)),
+        ("S = T + 1, A = S: the state only", 5, 5, 4, Some(1)),
+    ];
+    for (case, app, blocks, state, replayed) in cases {
+        let found = stored.start(stored.with(app, blocks, state));
+        match (found, replayed) {
+            (Ok(found), Some(replayed)) => {
+                assert_eq!(found.replayed, replayed, "{case}");
+                assert_eq!(
+                    (&found.state, &found.app),
+                    (&stored.last().0, &stored.last().1)
+                );
+            }
+            (Err(refused), None) => {
+                let [app, state] = [app as u64, state as u64].map(Height);
+                let blocks = Height(blocks);
+                let heights = StartError::Heights { blocks, app, state };
+                assert_eq!(refused, heights, "{case}");
+            }
+            (found, _) => panic!("{case}: {found:?}"),
+        }
     }
 }
 
 #[test]
-fn an_application_of_another_history_is_refused() {
-    let mut net = Net::new(1);
-    net.input(0, Input::Submit(set(b"k", b"v")));
-    net.run_to(3);
-    let mut other = net.hosts.remove(0).disk;
-    other.restart();
-    let mixed = with_file(&disk_at(3), &other, "app");
-    assert_eq!(start(&mixed).unwrap_err(), StartError::AppHash(Height(3)));
+fn an_empty_store_needs_the_genesis_application() {
+    let mut disk = MemoryStorage::default();
+    Store::start(&mut disk, "data", &genesis(1), StoreConfig::default()).unwrap();
+    disk.restart();
+    let found = Store::start(&mut disk, "data", &genesis(1), StoreConfig::default());
+    let (state, app) = (State::genesis(&genesis(1)).unwrap(), App::default());
+    let found = found.unwrap().1;
+    assert_eq!((found.state, found.app, found.replayed), (state, app, 0));
+}
+
+/// An application that says it is at `height` but has another entry than the chain gave it.
+fn wrong_app(stored: &Stored, height: usize) -> App {
+    let mut app = App::default();
+    for at in 1..=height {
+        app.execute(Height(at as u64), &[set(b"other", b"entry")]);
+    }
+    assert_ne!(app.hash(), stored.after[height].1.hash());
+    app
+}
+
+#[test]
+fn the_application_hash_is_checked_at_every_block() {
+    let stored = stored();
+    for (app, state) in [(5, 5), (4, 4), (2, 5), (3, 4)] {
+        let mut disk = stored.with(app, 5, state);
+        let wrong = sealed(&wrong_app(&stored, app));
+        write_atomic(&mut disk, "data", "app", &wrong).unwrap();
+        let refused = stored.start(disk).unwrap_err();
+        assert_eq!(refused, StartError::AppHash(Height(app as u64)));
+    }
+}
+
+#[test]
+fn a_block_whose_header_has_another_application_hash_is_not_executed() {
+    let stored = stored();
+    let mut disk = stored.with(2, 5, 5);
+    let ledger = Ledger::open("data");
+    let mut changed = ledger.load_block(&mut disk, Height(4)).unwrap().unwrap();
+    changed.block.header.app_hash = Hash([9; 32]);
+    ledger.save_block(&mut disk, &changed).unwrap();
+    let refused = stored.start(disk).unwrap_err();
+    assert_eq!(refused, StartError::AppHash(Height(3)));
+}
+
+#[test]
+fn a_missing_block_between_others_is_refused() {
+    let stored = stored();
+    let mut disk = stored.with(2, 5, 5);
+    disk.remove(&format!("data/blocks/{:016x}", 4)).unwrap();
+    let refused = stored.start(disk).unwrap_err();
+    assert!(matches!(refused, StartError::Heights { .. }), "{refused}");
 }
 
 #[test]
@@ -99,7 +181,8 @@ fn a_log_entry_without_a_meaning_stops_the_start() {
     };
     log.append(&mut disk, &[entry]).unwrap();
     log.close(&mut disk).unwrap();
-    let refused = start(&disk).unwrap_err();
+    let started = Store::start(&mut disk, "data", &genesis(1), StoreConfig::default());
+    let refused = started.map(|(_, found)| found).unwrap_err();
     assert!(
         matches!(refused, StartError::LogEntry { index: i, .. } if i == index),
         "{refused}"
