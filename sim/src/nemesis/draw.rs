@@ -36,7 +36,8 @@ pub struct Overrides {
 const HEIGHTS: u64 = 20;
 const STABLE_HEIGHTS: u64 = 5;
 
-/// A commit makes about so many storage calls, a start up to twice as many.
+/// A commit makes about so many storage calls, a start with its verification up to eight times as
+/// many.
 const STORAGE_CALLS: u64 = 40;
 
 /// Coordinates in the stream `swarm`. A number is never used again for something else.
@@ -396,7 +397,7 @@ fn draw_when(draw: &mut Draw, plan: &Plan, window: u64, crash: bool) -> When {
         5 if crash => When::Starting {
             node,
             starts: u32::try_from(height % 3).unwrap_or(0),
-            call: call * 2,
+            call: call * 8,
             side,
         },
         0 if crash => When::Append {

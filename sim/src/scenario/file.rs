@@ -386,6 +386,14 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
         );
     }
+    check_nodes(source, file, plan)?;
+    check_power(source, file, plan)
+}
+
+/// Who is named exists, and what happens to it can happen.
+fn check_nodes(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
+    let nodes = plan.powers.len();
+    let wrong = |byte, text: String| Err(source.invalid(byte, text));
     let exists = |node: u16| usize::from(node) < nodes;
     let missing = |node: u16| format!("there is no node {node}: {nodes} nodes count from 0");
     for byzantine in &file.byzantine {
@@ -418,7 +426,7 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             return wrong(table.span().start, text.to_owned());
         }
     }
-    check_power(source, file, plan)
+    Ok(())
 }
 
 fn check_power(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
