@@ -40,8 +40,7 @@ impl Markers {
             markers.add(&format!("round.{round}"), *heights);
         }
         for byzantine in &outcome.plan.byzantine {
-            let name = format!("byzantine.{:?}", byzantine.behaviour).to_lowercase();
-            markers.add(&name, 1);
+            markers.add(&format!("byzantine.{}", byzantine.behaviour.name()), 1);
         }
         markers
     }
