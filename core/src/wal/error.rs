@@ -122,3 +122,30 @@ pub enum WalError {
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
+
+impl WalError {
+    /// The segment and the offset in it that the error is about, if it is about a place.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u64)> {
+        match self {
+            Self::CrcMismatch { segment, offset }
+            | Self::BadRecord { segment, offset }
+            | Self::UnknownRecordType {
+                segment, offset, ..
+            }
+            | Self::UnexpectedEof { segment, offset }
+            | Self::CorruptInterior { segment, offset } => Some((segment, *offset)),
+            Self::AlreadyExists { .. }
+            | Self::ForeignFile { .. }
+            | Self::FileNotFound { .. }
+            | Self::IndexNotFound { .. }
+            | Self::MetadataConflict { .. }
+            | Self::SequenceGap { .. }
+            | Self::EntryGap { .. }
+            | Self::SnapshotMismatch { .. }
+            | Self::SnapshotNotFound { .. }
+            | Self::Poisoned
+            | Self::Storage(_) => None,
+        }
+    }
+}

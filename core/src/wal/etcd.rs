@@ -7,8 +7,7 @@
 use std::ops::Range;
 
 use super::frame::{
-    Bad, CRC, Found, Step, frame_end, has_unwritten_sector, length_word, padding, put_length,
-    record_len,
+    Bad, CRC, Found, Step, frame_end, length_word, padding, put_length, record_len,
 };
 use super::payload::{Fields, Value, put_varint};
 
@@ -110,21 +109,4 @@ fn take_record(record: &[u8]) -> Option<(u64, u32, Range<usize>)> {
         }
     }
     Some((kind, crc, data))
-}
-
-/// Whether a bad record of the last segment counts as torn: it runs past the end, or one of its
-/// sectors is all zero.
-///
-/// This is etcd's rule. It takes a damaged record with a sector of zeros in its data for a torn
-/// one.
-pub(super) fn is_torn(bytes: &[u8], offset: usize, bad: Bad) -> bool {
-    match bad {
-        Bad::PastEnd => true,
-        Bad::Crc | Bad::Malformed => {
-            let len = length_word(bytes, offset).map_or(0, record_len);
-            let record = usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len());
-            let start = (offset + 8).min(bytes.len());
-            has_unwritten_sector(bytes, start..start.saturating_add(record))
-        }
-    }
 }

@@ -88,21 +88,6 @@ pub(super) fn frame_end(bytes: &[u8], offset: usize, record: u64, pad: u8) -> Op
     (end <= bytes.len()).then_some(end)
 }
 
-/// Whether some sector of a frame was never written, judging by zeros: the frame is cut at sector
-/// boundaries, and a piece that is all zero was lost.
-pub(super) fn has_unwritten_sector(bytes: &[u8], frame: Range<usize>) -> bool {
-    let end = frame.end.min(bytes.len());
-    let mut start = frame.start;
-    while start < end {
-        let piece = end.min((start / SECTOR + 1) * SECTOR);
-        if bytes[start..piece].iter().all(|byte| *byte == 0) {
-            return true;
-        }
-        start = piece;
-    }
-    false
-}
-
 /// Appends records of one format to a buffer and carries the checksum from record to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Encoder {

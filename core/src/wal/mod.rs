@@ -47,6 +47,7 @@ mod payload;
 mod reader;
 mod segment;
 mod tools;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,10 @@ pub use create::create;
 pub use error::WalError;
 pub use name::{SegmentName, parse_name, search_index, segment_name};
 pub use reader::{ReadOnly, Reader, Replayed, TornTail, open, open_at_index, open_for_read};
-pub use tools::{RepairOutcome, exist, repair, snapshots, valid_snapshot_entries, verify};
+pub use segment::{Content, RawRecord};
+pub use tools::{
+    LogEnd, RepairOutcome, exist, inspect, repair, snapshots, valid_snapshot_entries, verify,
+};
 
 /// One entry of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

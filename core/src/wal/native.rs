@@ -20,6 +20,8 @@
 use super::frame::{
     Bad, Found, Place, Step, frame_end, length_word, padding, put_length, record_len,
 };
+use super::window::Window;
+use crate::storage::{Storage, StorageError};
 
 /// Byte 7 of a length, without the number of padding bytes. Never seen in format 1.
 pub(super) const MARK: u8 = 0xc0;
@@ -93,8 +95,9 @@ struct Verified {
     synced: u64,
 }
 
-/// Verifies the frame at `offset` by itself, without knowing the record before it.
-fn verify(bytes: &[u8], offset: usize) -> Result<Verified, Bad> {
+/// Verifies the frame at `offset` by itself, without knowing the record before it. The bytes begin
+/// at `base` of the file.
+fn verify(bytes: &[u8], base: u64, offset: usize) -> Result<Verified, Bad> {
     let word = length_word(bytes, offset).ok_or(Bad::PastEnd)?;
     let (mark, pad) = (word[7] & 0xf8, word[7] & 7);
     let len = record_len(word);
@@ -116,7 +119,7 @@ fn verify(bytes: &[u8], offset: usize) -> Result<Verified, Bad> {
     let mark = length_word(frame, 16).map_or(0, u64::from_le_bytes);
     let (kind, synced) = (mark >> OFFSET_BITS, mark & ((1 << OFFSET_BITS) - 1));
     // A record cannot know more of the file to be durable than was written before it.
-    if synced > offset as u64 {
+    if synced > base + offset as u64 {
         return Err(Bad::Malformed);
     }
     Ok(Verified {
@@ -136,20 +139,20 @@ pub(super) fn is_native(bytes: &[u8]) -> bool {
 
 /// The `prev` of the first record: the checksum at the end of the segment before.
 pub(super) fn first_prev(bytes: &[u8]) -> Option<u32> {
-    verify(bytes, 0).ok().map(|first| first.prev)
+    verify(bytes, 0, 0).ok().map(|first| first.prev)
 }
 
 /// The record at `offset`, its payload restored in place, and the checksum continued.
 ///
-/// The bytes must start at offset 0 of the file, because the mask depends on the offset.
-pub(super) fn decode(bytes: &mut [u8], offset: usize, chain: &mut u32) -> Step {
+/// The bytes begin at `base` of the file; the mask depends on the place in the file.
+pub(super) fn decode(bytes: &mut [u8], base: u64, offset: usize, chain: &mut u32) -> Step {
     match length_word(bytes, offset) {
         None if offset >= bytes.len() => return Step::End,
         None => return Step::Bad(Bad::PastEnd),
         Some(word) if word == [0; 8] => return Step::End,
         Some(_) => {}
     }
-    let frame = match verify(bytes, offset) {
+    let frame = match verify(bytes, base, offset) {
         Ok(frame) if frame.prev == *chain => frame,
         Ok(_) => return Step::Bad(Bad::Crc),
         Err(bad) => return Step::Bad(bad),
@@ -159,7 +162,7 @@ pub(super) fn decode(bytes: &mut [u8], offset: usize, chain: &mut u32) -> Step {
     whiten(
         &mut bytes[offset + HEADER..frame.end],
         frame.prev,
-        (offset + HEADER) as u64,
+        base + (offset + HEADER) as u64,
     );
     Step::Record(Found {
         kind: frame.kind,
@@ -172,20 +175,28 @@ pub(super) fn decode(bytes: &mut [u8], offset: usize, chain: &mut u32) -> Step {
 ///
 /// Only complete frames with a right checksum count. Looks at every multiple of 8, since a damaged
 /// length says nothing about where the next frame starts.
-pub(super) fn proves_synced_beyond(bytes: &[u8], bad: usize) -> bool {
+pub(super) fn proves_synced_beyond(
+    storage: &mut dyn Storage,
+    window: &mut Window,
+    bad: u64,
+) -> Result<bool, StorageError> {
     let mut offset = bad + 8;
-    while let Some(word) = length_word(bytes, offset) {
+    while offset + 8 <= window.len() {
+        window.load(storage, offset, offset + 8)?;
+        let place = window.place(offset);
         // The mark first: preallocated zeros are many and must be cheap.
-        let verified = if word[7] & 0xf8 == MARK {
-            verify(bytes, offset)
-        } else {
-            Err(Bad::Crc)
-        };
-        match verified {
-            Ok(frame) if frame.synced > bad as u64 => return true,
-            Ok(frame) => offset = frame.end,
+        let marked = length_word(window.bytes(), place).is_some_and(|word| word[7] & 0xf8 == MARK);
+        if !marked {
+            offset += 8;
+            continue;
+        }
+        window.load_frame(storage, offset)?;
+        let (base, place) = (window.base(), window.place(offset));
+        match verify(window.bytes(), base, place) {
+            Ok(frame) if frame.synced > bad => return Ok(true),
+            Ok(frame) => offset = base + frame.end as u64,
             Err(_) => offset += 8,
         }
     }
-    false
+    Ok(false)
 }

@@ -4,7 +4,7 @@ use super::directory::{
     Mode, Segment, check_sequence, close_all, open_segments, parent, remove_temporaries, retry,
     segment_names, select,
 };
-use super::segment::{Item, Tail, walk};
+use super::segment::{Content, Tail, walk};
 use super::{
     Appender, Entry, Format, HardState, Options, SegmentName, Snapshot, WalError, appender,
 };
@@ -226,14 +226,15 @@ impl Collector {
         }
     }
 
-    fn take(&mut self, item: Item<'_>) -> Result<(), WalError> {
-        match item {
-            Item::Entry { index, term, data } => self.take_entry(index, term, data),
-            Item::State(state) => {
+    fn take(&mut self, content: Content<'_>) -> Result<(), WalError> {
+        match content {
+            Content::Metadata(_) | Content::Checksum => Ok(()),
+            Content::Entry { index, term, data } => self.take_entry(index, term, data),
+            Content::State(state) => {
                 self.replayed.state = Some(state);
                 Ok(())
             }
-            Item::Snapshot(snapshot) => self.take_snapshot(snapshot),
+            Content::Snapshot(snapshot) => self.take_snapshot(snapshot),
         }
     }
 
@@ -313,7 +314,9 @@ fn replay(
     segments: &[Segment],
 ) -> Result<(Replayed, Tail), WalError> {
     let mut collector = Collector::new(start, segments[0].name);
-    let tail = walk(storage, segments, &mut |item| collector.take(item))?;
+    let tail = walk(storage, segments, &mut |record| {
+        collector.take(record.content)
+    })?;
     Ok((collector.finish(&tail)?, tail))
 }
 

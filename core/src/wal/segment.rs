@@ -4,20 +4,48 @@
 //! every segment was synced before its own name appeared. Only the records of the last segment
 //! behind its header can be torn.
 
-use super::directory::{Segment, retry};
-use super::frame::{Bad, CRC, ENTRY, Found, METADATA, SNAPSHOT, STATE, Step};
+use super::directory::Segment;
+use super::frame::{
+    Bad, CRC, ENTRY, Found, METADATA, SNAPSHOT, STATE, Step, length_word, record_len,
+};
+use super::window::Window;
 use super::{Format, HardState, Snapshot, TornTail, WalError, etcd, native, payload};
-use crate::storage::{Storage, StorageError, read_full};
+use crate::storage::{Storage, StorageError};
 
-/// A decoded record.
+/// A record as it lies in its segment; its checksum was right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Item<'a> {
+pub struct RawRecord<'a> {
+    /// The file name of the segment.
+    pub segment: &'a str,
+    /// Where the record's frame starts.
+    pub offset: u64,
+    /// How long the frame is, length field and padding included.
+    pub bytes: u64,
+    /// The checksum after this record.
+    pub checksum: u32,
+    /// What it carries.
+    pub content: Content<'a>,
+}
+
+/// What a record carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// The bytes given to [`create`](super::create), repeated in every segment.
+    Metadata(&'a [u8]),
+    /// An entry.
     Entry {
+        /// Its position in the log.
         index: u64,
+        /// Its term.
         term: u64,
+        /// Its data.
         data: &'a [u8],
     },
+    /// A state.
     State(HardState),
+    /// The checksum handed over from the segment before; only etcd's format has it.
+    Checksum,
+    /// A snapshot.
     Snapshot(Snapshot),
 }
 
@@ -37,15 +65,22 @@ pub(super) struct Tail {
 }
 
 /// What is done with each record.
-pub(super) type Visit<'v> = &'v mut dyn FnMut(Item<'_>) -> Result<(), WalError>;
+pub(super) type Visit<'v> = &'v mut dyn FnMut(&RawRecord<'_>) -> Result<(), WalError>;
 
-/// The bytes of a segment while it is read.
+/// Why no further record could be read, and whether it looks as if it had never been written whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stop {
+    bad: Bad,
+    unwritten: bool,
+}
+
+/// A segment while it is read.
 struct Walk {
     name: String,
-    bytes: Vec<u8>,
+    window: Window,
     format: Format,
     chain: u32,
-    offset: usize,
+    offset: u64,
     /// The length of the header, which was synced before the segment got its name.
     header: u64,
     metadata: Option<Vec<u8>>,
@@ -59,39 +94,28 @@ pub(super) fn walk(
 ) -> Result<Tail, WalError> {
     let mut before: Option<Walk> = None;
     for (place, segment) in segments.iter().enumerate() {
-        let bytes = read_bytes(storage, segment)?;
-        let mut walk = Walk::start(segment, bytes, before.as_ref())?;
-        let bad = walk.run(visit)?;
+        let mut walk = Walk::start(storage, segment, before.as_ref())?;
+        let stop = walk.run(storage, visit)?;
         if place + 1 == segments.len() {
-            return walk.finish(bad);
+            return walk.finish(storage, stop);
         }
-        walk.must_be_complete(bad)?;
+        walk.must_be_complete(storage, stop)?;
         before = Some(walk);
     }
     unreachable!("a log is opened with at least one segment");
 }
 
-fn read_bytes(storage: &mut dyn Storage, segment: &Segment) -> Result<Vec<u8>, StorageError> {
-    let too_long = |what: &str| StorageError::Io {
-        path: segment.file_name(),
-        what: what.into(),
-    };
-    let len = retry(|| storage.len(segment.file))?;
-    let len = usize::try_from(len).map_err(|_| too_long("longer than memory can address"))?;
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(len)
-        .map_err(|_| too_long("does not fit into memory"))?;
-    bytes.resize(len, 0);
-    let read = read_full(storage, segment.file, 0, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
 impl Walk {
-    fn start(segment: &Segment, bytes: Vec<u8>, before: Option<&Walk>) -> Result<Self, WalError> {
+    fn start(
+        storage: &mut dyn Storage,
+        segment: &Segment,
+        before: Option<&Walk>,
+    ) -> Result<Self, WalError> {
         let name = segment.file_name();
-        let format = if native::is_native(&bytes) {
+        let mut window = Window::open(storage, segment)?;
+        window.load_frame(storage, 0)?;
+        let bytes = window.bytes();
+        let format = if native::is_native(bytes) {
             Format::Native
         } else {
             Format::Etcd
@@ -100,7 +124,7 @@ impl Walk {
             (Format::Etcd, None) => 0,
             (Format::Etcd, Some(before)) => before.chain,
             (Format::Native, _) => {
-                native::first_prev(&bytes).ok_or_else(|| WalError::CorruptInterior {
+                native::first_prev(bytes).ok_or_else(|| WalError::CorruptInterior {
                     segment: name.clone(),
                     offset: 0,
                 })?
@@ -118,7 +142,7 @@ impl Walk {
         let metadata = before.and_then(|before| before.metadata.clone());
         Ok(Walk {
             name,
-            bytes,
+            window,
             format,
             chain,
             offset: 0,
@@ -130,30 +154,37 @@ impl Walk {
     fn corrupt(&self) -> WalError {
         WalError::CorruptInterior {
             segment: self.name.clone(),
-            offset: self.offset as u64,
+            offset: self.offset,
         }
     }
 
     fn mismatch(&self) -> WalError {
         WalError::CrcMismatch {
             segment: self.name.clone(),
-            offset: self.offset as u64,
+            offset: self.offset,
         }
     }
 
     fn malformed(&self) -> WalError {
         WalError::BadRecord {
             segment: self.name.clone(),
-            offset: self.offset as u64,
+            offset: self.offset,
         }
     }
 
     /// Visits records until one cannot be read. What was wrong with it, or `None` at a clean end.
-    fn run(&mut self, visit: Visit<'_>) -> Result<Option<Bad>, WalError> {
+    fn run(
+        &mut self,
+        storage: &mut dyn Storage,
+        visit: Visit<'_>,
+    ) -> Result<Option<Stop>, WalError> {
         loop {
+            self.window.load_frame(storage, self.offset)?;
+            let (base, place) = (self.window.base(), self.window.place(self.offset));
+            let (bytes, chain) = (self.window.bytes(), &mut self.chain);
             let step = match self.format {
-                Format::Etcd => etcd::decode(&self.bytes, self.offset, &mut self.chain),
-                Format::Native => native::decode(&mut self.bytes, self.offset, &mut self.chain),
+                Format::Etcd => etcd::decode(bytes, place, chain),
+                Format::Native => native::decode(bytes, base, place, chain),
             };
             match step {
                 // A segment gets its name when its header is durable: it always has a first record.
@@ -161,32 +192,52 @@ impl Walk {
                     return Err(self.corrupt());
                 }
                 Step::End => return Ok(None),
-                Step::Bad(bad) => return Ok(Some(bad)),
+                Step::Bad(bad) => {
+                    let unwritten = self.is_unwritten(storage, bad)?;
+                    return Ok(Some(Stop { bad, unwritten }));
+                }
                 Step::Record(found) => {
-                    self.record(&found, visit)?;
-                    self.offset = found.next;
+                    let next = base + found.next as u64;
+                    self.record(&found, next, visit)?;
+                    self.offset = next;
                 }
             }
         }
     }
 
-    fn record(&mut self, found: &Found, visit: Visit<'_>) -> Result<(), WalError> {
+    /// Whether a bad record counts as torn by etcd's rule: it runs past the end, or one of its
+    /// sectors is all zero. The rule takes a damaged record with a sector of zeros in its data for
+    /// a torn one.
+    fn is_unwritten(&mut self, storage: &mut dyn Storage, bad: Bad) -> Result<bool, StorageError> {
+        match bad {
+            Bad::PastEnd => Ok(true),
+            Bad::Crc | Bad::Malformed => {
+                let place = self.window.place(self.offset);
+                let len = length_word(self.window.bytes(), place).map_or(0, record_len);
+                let start = self.offset + 8;
+                let end = start.saturating_add(len);
+                self.window.has_unwritten_sector(storage, start, end)
+            }
+        }
+    }
+
+    fn record(&mut self, found: &Found, next: u64, visit: Visit<'_>) -> Result<(), WalError> {
         if self.format == Format::Native && (self.offset == 0) != (found.kind == METADATA) {
             return Err(self.malformed());
         }
-        let payload = &self.bytes[found.payload.clone()];
-        let item = match found.kind {
-            METADATA => return self.take_metadata(found),
-            CRC if self.format == Format::Etcd => return Ok(()),
-            ENTRY => payload::take_entry(payload).map(|(index, term, data)| Item::Entry {
+        let payload = self.window.bytes()[found.payload.clone()].to_vec();
+        let content = match found.kind {
+            METADATA => Some(Content::Metadata(self.take_metadata(&payload)?)),
+            CRC if self.format == Format::Etcd => Some(Content::Checksum),
+            ENTRY => payload::take_entry(&payload).map(|(index, term, data)| Content::Entry {
                 index,
                 term,
                 data,
             }),
-            STATE => payload::take_state(payload).map(Item::State),
-            SNAPSHOT => payload::take_snapshot(payload).map(Item::Snapshot),
+            STATE => payload::take_state(&payload).map(Content::State),
+            SNAPSHOT => payload::take_snapshot(&payload).map(Content::Snapshot),
             record_type => {
-                let (segment, offset) = (self.name.clone(), self.offset as u64);
+                let (segment, offset) = (self.name.clone(), self.offset);
                 return Err(WalError::UnknownRecordType {
                     segment,
                     offset,
@@ -194,11 +245,17 @@ impl Walk {
                 });
             }
         };
-        visit(item.ok_or_else(|| self.malformed())?)
+        visit(&RawRecord {
+            segment: &self.name,
+            offset: self.offset,
+            bytes: next - self.offset,
+            checksum: self.chain,
+            content: content.ok_or_else(|| self.malformed())?,
+        })
     }
 
-    fn take_metadata(&mut self, found: &Found) -> Result<(), WalError> {
-        let mut payload = &self.bytes[found.payload.clone()];
+    /// What the caller of `create` gave; the same in all segments.
+    fn take_metadata<'a>(&mut self, mut payload: &'a [u8]) -> Result<&'a [u8], WalError> {
         if self.format == Format::Native {
             let (version, rest) = payload.split_first().ok_or_else(|| self.malformed())?;
             let (header, rest) = rest.split_first_chunk().ok_or_else(|| self.malformed())?;
@@ -212,23 +269,27 @@ impl Walk {
             Some(known) if known != payload => Err(WalError::MetadataConflict {
                 segment: self.name.clone(),
             }),
-            Some(_) => Ok(()),
+            Some(_) => Ok(payload),
             None => {
                 self.metadata = Some(payload.to_vec());
-                Ok(())
+                Ok(payload)
             }
         }
     }
 
-    fn rest_is_zero(&self) -> bool {
-        self.bytes[self.offset..].iter().all(|byte| *byte == 0)
-    }
-
     /// A segment with a successor was synced to its end.
-    fn must_be_complete(&self, bad: Option<Bad>) -> Result<(), WalError> {
-        match (self.format, bad) {
+    fn must_be_complete(
+        &mut self,
+        storage: &mut dyn Storage,
+        stop: Option<Stop>,
+    ) -> Result<(), WalError> {
+        match (self.format, stop.map(|stop| stop.bad)) {
             (Format::Etcd, None) => Ok(()),
-            (Format::Native, None) if self.rest_is_zero() => Ok(()),
+            (Format::Native, None)
+                if self.window.written_until(storage, self.offset)? == self.offset =>
+            {
+                Ok(())
+            }
             (Format::Etcd, Some(Bad::Crc)) => Err(self.mismatch()),
             (Format::Etcd, Some(Bad::Malformed)) => Err(self.malformed()),
             (Format::Etcd, Some(Bad::PastEnd)) | (Format::Native, _) => Err(self.corrupt()),
@@ -236,54 +297,44 @@ impl Walk {
     }
 
     /// The verdict on the end of the last segment.
-    fn finish(self, bad: Option<Bad>) -> Result<Tail, WalError> {
+    fn finish(mut self, storage: &mut dyn Storage, stop: Option<Stop>) -> Result<Tail, WalError> {
+        let written = self.window.written_until(storage, self.offset)?;
         let torn = match self.format {
-            Format::Etcd => match bad {
+            Format::Etcd => match stop {
                 None => false,
-                Some(bad) if etcd::is_torn(&self.bytes, self.offset, bad) => true,
-                Some(Bad::Crc) => return Err(self.mismatch()),
-                Some(Bad::Malformed) => return Err(self.malformed()),
-                Some(Bad::PastEnd) => return Err(self.corrupt()),
+                Some(stop) if stop.unwritten => true,
+                Some(Stop { bad: Bad::Crc, .. }) => return Err(self.mismatch()),
+                Some(Stop {
+                    bad: Bad::Malformed,
+                    ..
+                }) => return Err(self.malformed()),
+                Some(Stop {
+                    bad: Bad::PastEnd, ..
+                }) => return Err(self.corrupt()),
             },
             Format::Native => {
-                let synced = self.header > self.offset as u64
-                    || native::proves_synced_beyond(&self.bytes, self.offset);
+                let synced = self.header > self.offset
+                    || native::proves_synced_beyond(storage, &mut self.window, self.offset)?;
                 if synced {
                     return Err(self.corrupt());
                 }
-                !self.rest_is_zero()
+                written > self.offset
             }
         };
-        let dirty = torn || !self.rest_is_zero();
-        let torn = torn.then(|| self.torn_tail(bad));
+        let torn_tail = TornTail {
+            segment: self.name.clone(),
+            offset: self.offset,
+            bytes: written - self.offset,
+            fully_written: stop.is_some_and(|stop| !stop.unwritten),
+        };
         Ok(Tail {
             segment: self.name,
             format: self.format,
             metadata: self.metadata.unwrap_or_default(),
             chain: self.chain,
-            end: self.offset as u64,
-            dirty,
-            torn,
+            end: self.offset,
+            dirty: torn || written > self.offset,
+            torn: torn.then_some(torn_tail),
         })
-    }
-
-    fn torn_tail(&self, bad: Option<Bad>) -> TornTail {
-        let written = self
-            .bytes
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1);
-        let fully_written = match bad {
-            None | Some(Bad::PastEnd) => false,
-            Some(bad @ (Bad::Crc | Bad::Malformed)) => {
-                !etcd::is_torn(&self.bytes, self.offset, bad)
-            }
-        };
-        TornTail {
-            segment: self.name.clone(),
-            offset: self.offset as u64,
-            bytes: written.saturating_sub(self.offset) as u64,
-            fully_written,
-        }
     }
 }

@@ -4,8 +4,8 @@ use super::directory::{
     Mode, Segment, close_all, create_synced, open_segment, path, retry, segment_names,
 };
 use super::reader::open_all_shared;
-use super::segment::{Item, walk};
-use super::{HardState, Snapshot, TornTail, WalError, open_for_read};
+use super::segment::{Content, RawRecord, Tail, walk};
+use super::{Format, HardState, Snapshot, TornTail, WalError, open_for_read};
 use crate::storage::{Storage, StorageError, read_file};
 
 /// Whether a directory holds a log.
@@ -53,16 +53,50 @@ pub fn valid_snapshot_entries(
 fn scan(storage: &mut dyn Storage, dir: &str) -> Result<(Vec<Snapshot>, HardState), WalError> {
     let segments = open_all_shared(storage, dir)?;
     let (mut snapshots, mut last) = (Vec::new(), HardState::default());
-    let walked = walk(storage, &segments, &mut |item| {
-        match item {
-            Item::Entry { .. } => {}
-            Item::State(state) => last = state,
-            Item::Snapshot(snapshot) => snapshots.push(snapshot),
+    let walked = walk(storage, &segments, &mut |record| {
+        match record.content {
+            Content::Metadata(_) | Content::Entry { .. } | Content::Checksum => {}
+            Content::State(state) => last = state,
+            Content::Snapshot(snapshot) => snapshots.push(snapshot),
         }
         Ok(())
     });
     close_all(storage, &segments);
     walked.map(|_| (snapshots, last))
+}
+
+/// Where a log ends, and why there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The last segment.
+    pub segment: String,
+    /// Where its last record ends.
+    pub offset: u64,
+    /// How its records are written.
+    pub format: Format,
+    /// What was written behind the last record but not synced; [`repair`] cuts it.
+    pub torn: Option<TornTail>,
+}
+
+/// Reads a whole log without changing it and passes every record to `visit`, in order, also those
+/// before damage. Memory holds one piece of a segment and at least one record.
+///
+/// # Errors
+/// What is wrong with the log, or what `visit` answers. A torn tail is not wrong.
+pub fn inspect(
+    storage: &mut dyn Storage,
+    dir: &str,
+    visit: &mut dyn FnMut(&RawRecord<'_>) -> Result<(), WalError>,
+) -> Result<LogEnd, WalError> {
+    let segments = open_all_shared(storage, dir)?;
+    let walked = walk(storage, &segments, visit);
+    close_all(storage, &segments);
+    walked.map(|tail: Tail| LogEnd {
+        segment: tail.segment,
+        offset: tail.end,
+        format: tail.format,
+        torn: tail.torn,
+    })
 }
 
 /// What [`repair`] did.

@@ -8,9 +8,10 @@ mod faults;
 mod forgetful;
 mod model;
 mod repairing;
+mod streaming;
 
 use super::*;
-use crate::storage::{Access, MemoryStorage, Storage, StorageError, read_file, write_all};
+use crate::storage::{Access, FileId, MemoryStorage, Storage, StorageError, read_file, write_all};
 
 const DIR: &str = "wal";
 const START: Snapshot = Snapshot { index: 0, term: 0 };

@@ -1,0 +1,143 @@
+//! Reading a log takes a piece of it at a time, and every record is shown where it lies.
+
+use super::*;
+
+/// Passes everything on and remembers the longest read.
+struct Measured {
+    disk: MemoryStorage,
+    longest: usize,
+}
+
+impl Storage for Measured {
+    fn create_dir(&mut self, path: &str) -> Result<(), StorageError> {
+        self.disk.create_dir(path)
+    }
+    fn list(&mut self, dir: &str) -> Result<Vec<String>, StorageError> {
+        self.disk.list(dir)
+    }
+    fn create(&mut self, path: &str) -> Result<FileId, StorageError> {
+        self.disk.create(path)
+    }
+    fn open(&mut self, path: &str, access: Access) -> Result<FileId, StorageError> {
+        self.disk.open(path, access)
+    }
+    fn lock(&mut self, file: FileId) -> Result<(), StorageError> {
+        self.disk.lock(file)
+    }
+    fn close(&mut self, file: FileId) -> Result<(), StorageError> {
+        self.disk.close(file)
+    }
+    fn len(&mut self, file: FileId) -> Result<u64, StorageError> {
+        self.disk.len(file)
+    }
+    fn set_len(&mut self, file: FileId, len: u64) -> Result<(), StorageError> {
+        self.disk.set_len(file, len)
+    }
+    fn read_at(&mut self, file: FileId, at: u64, to: &mut [u8]) -> Result<usize, StorageError> {
+        self.longest = self.longest.max(to.len());
+        self.disk.read_at(file, at, to)
+    }
+    fn write_at(&mut self, file: FileId, at: u64, data: &[u8]) -> Result<usize, StorageError> {
+        self.disk.write_at(file, at, data)
+    }
+    fn sync(&mut self, file: FileId) -> Result<(), StorageError> {
+        self.disk.sync(file)
+    }
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&mut self, path: &str) -> Result<(), StorageError> {
+        self.disk.remove(path)
+    }
+    fn remove_dir_all(&mut self, path: &str) -> Result<(), StorageError> {
+        self.disk.remove_dir_all(path)
+    }
+    fn sync_dir(&mut self, dir: &str) -> Result<(), StorageError> {
+        self.disk.sync_dir(dir)
+    }
+}
+
+/// Ten entries of 300 KiB in one segment.
+fn long_log(format: Format) -> MemoryStorage {
+    let (mut disk, mut log) = new_log(format);
+    for index in 1..=10_u64 {
+        let data = vec![u8::try_from(index).unwrap(); 300 << 10];
+        let first = Entry::default();
+        if (format, index) == (Format::Native, 1) {
+            log.save(&mut disk, None, &[first]).unwrap();
+        }
+        let entry = Entry {
+            index,
+            term: 0,
+            data,
+        };
+        log.save(&mut disk, None, &[entry]).unwrap();
+    }
+    log.close(&mut disk).unwrap();
+    disk
+}
+
+#[test]
+fn a_long_segment_is_read_in_pieces_of_a_mebibyte() {
+    for format in [Format::Etcd, Format::Native] {
+        let mut measured = Measured {
+            disk: long_log(format),
+            longest: 0,
+        };
+        let mut bytes = 0;
+        let end = inspect(&mut measured, DIR, &mut |record| {
+            if let Content::Entry { index, data, .. } = record.content {
+                assert!(data.iter().all(|byte| u64::from(*byte) == index));
+                bytes += data.len();
+            }
+            Ok(())
+        });
+        assert_eq!((end.unwrap().torn, bytes), (None, 3_000 << 10));
+        assert!(measured.longest <= 1 << 20, "{} bytes", measured.longest);
+    }
+}
+
+#[test]
+fn a_record_longer_than_a_piece_is_read_as_a_whole() {
+    let (mut disk, mut log) = new_log(Format::Native);
+    let long = Entry {
+        data: vec![7; 3 << 20],
+        ..Entry::default()
+    };
+    log.save(&mut disk, None, &[long.clone(), entry(1)])
+        .unwrap();
+    log.close(&mut disk).unwrap();
+    let (replayed, log) = reopen(&mut disk).unwrap();
+    assert_eq!(replayed.entries, [long, entry(1)]);
+    log.close(&mut disk).unwrap();
+}
+
+#[test]
+fn records_are_shown_where_they_lie_up_to_the_damage() {
+    for format in [Format::Etcd, Format::Native] {
+        let mut disk = long_log(format);
+        let mut places = Vec::new();
+        let mut next = 0;
+        let end = inspect(&mut disk, DIR, &mut |record| {
+            assert_eq!(record.offset, next, "records follow each other");
+            next += record.bytes;
+            places.push(record.offset);
+            Ok(())
+        });
+        let end = end.unwrap();
+        assert_eq!((end.offset, end.format), (next, format));
+        let path = format!("{DIR}/{}", end.segment);
+        let mut bytes = read_file(&mut disk, &path).unwrap();
+        let hit = places[places.len() - 3];
+        bytes[usize::try_from(hit).unwrap() + 100] ^= 1;
+        overwrite(&mut disk, &path, &bytes);
+        let mut seen = 0;
+        let damage = inspect(&mut disk, DIR, &mut |_| {
+            seen += 1;
+            Ok(())
+        });
+        let damage = damage.unwrap_err();
+        assert_eq!(damage.place(), Some((end.segment.as_str(), hit)));
+        assert_eq!(seen, places.len() - 3);
+    }
+}
