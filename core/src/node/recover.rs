@@ -86,7 +86,12 @@ impl Node {
             node.pool.remember(&block.txs);
         }
         let (records, executed) = (found.log.len(), found.executed);
+        let saved = node.sign.last();
         let committing = node.replay(found.log, now);
+        if node.sign.last() > saved && node.unreleased.is_empty() {
+            // An older file was put back. Nothing waits for this; the next sync writes it.
+            out.push(Output::SaveSignState(Box::new(node.sign.clone())));
+        }
         let at = node.consensus.at();
         tracing::info!(height = height.0, executed, records, %at, "recovered");
         if config.block_sync {
@@ -176,6 +181,7 @@ impl Node {
                 for slot in messages.iter().filter_map(slot_of_own) {
                     self.unsigned.remove(&slot);
                 }
+                self.learn_signed(&messages);
                 self.unreleased.push_back(Unreleased { lsn, messages });
             }
             Record::Released(own) => {
