@@ -234,7 +234,7 @@ fn live(disk: &mut Forgetful, format: Format, seen: &mut Acknowledged) -> Result
             log.sync(disk)?;
             seen.entries = index + 1;
         }
-        if index % 4 == 2 {
+        if index % 4 == 0 {
             let state = HardState {
                 term: index,
                 vote: 1,
