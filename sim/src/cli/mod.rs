@@ -131,7 +131,7 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         Command::Trace(trace) => commands::trace(&trace, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
         Command::Bugs(bugs) => commands::bugs(&bugs, printer),
-        Command::Bench => commands::bench(printer),
+        Command::Bench(bench) => commands::bench(&bench, printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.
             let mut script = Vec::new();
