@@ -117,7 +117,7 @@ fn reading(disk: &mut RealStorage, directory: &Path, rows: &mut Vec<Row>) -> io:
     let inspected = watch.cpu();
     let grown = clock::peak_rss_kib()
         .zip(before)
-        .map(|(after, before)| after - before);
+        .map(|(after, before)| after.saturating_sub(before));
     let watch = Stopwatch::start();
     let log = recover(disk).map_err(failed)?;
     let all = watch.cpu();
