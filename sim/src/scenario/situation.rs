@@ -254,6 +254,7 @@ fn own_slots(nodes: &Nodes, node: PeerId, entry: &Entry) -> Vec<Slot> {
         | Record::Received { .. }
         | Record::Timeout(_)
         | Record::TxsAvailable(_)
+        | Record::Step(_)
         | Record::Released(_)
         | Record::Synced { .. } => Vec::new(),
     }
