@@ -57,3 +57,22 @@ impl Markers {
         *count = count.saturating_add(hits);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::nemesis::Behaviour;
+
+    #[test]
+    fn a_behaviour_is_counted_under_its_name_in_plans() {
+        for behaviour in [
+            Behaviour::Equivocate,
+            Behaviour::LyingGossip,
+            Behaviour::AlwaysLyingGossip,
+            Behaviour::Silent,
+            Behaviour::LyingSync,
+        ] {
+            let written = serde_json::to_value(behaviour).unwrap();
+            assert_eq!(written, behaviour.name());
+        }
+    }
+}
