@@ -7,8 +7,8 @@
 //! Source: L55 of arXiv 1807.04938 (L7 of the property list); ByzzFuzz's check of Tendermint;
 //! scenario NX04. Without the rule a node lags behind for ever as soon as the others need it. Votes
 //! given while an input is still being handled do not count yet: one frame may hold several votes.
-//! Only votes that travel as such count: the commit beside a whole block is no vote message, and who
-//! refuses the block has not counted it.
+//! Only votes that travel as such count: the commit beside a whole block is no vote message, and
+//! who refuses the block has not counted it.
 //!
 //! Cost: a few mask operations per vote delivered.
 
