@@ -42,14 +42,24 @@ fn mix(mut word: u64) -> u64 {
 }
 
 /// XORs the mask; doing it twice restores the bytes. Their number is a multiple of 8.
+///
+/// One mixed word serves for 64 bytes: mixing one for each word takes several times as long as the
+/// checksum, and eight different words in a sector are as good as 64.
 fn whiten(bytes: &mut [u8], prev: u32, offset: u64) {
-    let seed = mix(u64::from(prev) ^ 0x9e37_79b9_7f4a_7c15);
+    let seed = mix(u64::from(prev) ^ 0x9e37_79b9_7f4a_7c15).wrapping_add(offset);
     let (words, rest) = bytes.as_chunks_mut::<8>();
     assert!(rest.is_empty(), "frames are padded to 8 bytes");
-    for (place, word) in (0_u64..).zip(words) {
-        let mask = mix(seed.wrapping_add(offset).wrapping_add(place * 8));
+    let (lines, rest) = words.as_chunks_mut::<8>();
+    let mask = |line: u64| mix(seed.wrapping_add(line * 64));
+    let xor = |word: &mut [u8; 8], mask: u64| {
         *word = (u64::from_le_bytes(*word) ^ mask).to_le_bytes();
+    };
+    let last = mask(lines.len() as u64);
+    for (number, line) in (0_u64..).zip(lines) {
+        let mask = mask(number);
+        line.iter_mut().for_each(|word| xor(word, mask));
     }
+    rest.iter_mut().for_each(|word| xor(word, last));
 }
 
 /// The checksum of a frame: the length, then everything behind `prev`.
@@ -174,17 +184,18 @@ pub(super) fn decode(bytes: &mut [u8], base: u64, offset: usize, chain: &mut u32
 /// Whether a record behind `bad` proves that the file was durable beyond `bad`.
 ///
 /// Only complete frames with a right checksum count. Looks at every multiple of 8, since a damaged
-/// length says nothing about where the next frame starts.
+/// length says nothing about where the next frame starts. Behind `written` there are only zeros.
 pub(super) fn proves_synced_beyond(
     storage: &mut dyn Storage,
     window: &mut Window,
     bad: u64,
+    written: u64,
 ) -> Result<bool, StorageError> {
     let mut offset = bad + 8;
-    while offset + 8 <= window.len() {
+    while offset < written && offset + 8 <= window.len() {
         window.load(storage, offset, offset + 8)?;
         let place = window.place(offset);
-        // The mark first: preallocated zeros are many and must be cheap.
+        // The mark first: it is cheap to look at.
         let marked = length_word(window.bytes(), place).is_some_and(|word| word[7] & 0xf8 == MARK);
         if !marked {
             offset += 8;

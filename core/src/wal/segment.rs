@@ -327,7 +327,12 @@ impl Walk {
             },
             Format::Native => {
                 let synced = self.header > self.offset
-                    || native::proves_synced_beyond(storage, &mut self.window, self.offset)?;
+                    || native::proves_synced_beyond(
+                        storage,
+                        &mut self.window,
+                        self.offset,
+                        written,
+                    )?;
                 if synced {
                     return Err(self.corrupt());
                 }

@@ -131,7 +131,7 @@ impl Window {
         while at < self.len {
             self.load(storage, at, at + 1)?;
             let rest = self.bytes.get(self.place(at)..).unwrap_or_default();
-            if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
+            if let Some(last) = last_written(rest) {
                 written = at + last as u64 + 1;
             }
             at += rest.len().max(1) as u64;
@@ -161,4 +161,20 @@ impl Window {
         }
         Ok(false)
     }
+}
+
+/// The place of the last byte that is not zero. Preallocated zeros are many: they are passed over a
+/// sector at a time.
+fn last_written(bytes: &[u8]) -> Option<usize> {
+    let mut end = bytes.len();
+    while end > 0 {
+        let start = end.saturating_sub(SECTOR);
+        let sector = &bytes[start..end];
+        if sector.iter().fold(0, |all, byte| all | byte) != 0 {
+            let last = sector.iter().rposition(|byte| *byte != 0)?;
+            return Some(start + last);
+        }
+        end = start;
+    }
+    None
 }
