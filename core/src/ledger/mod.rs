@@ -4,6 +4,10 @@
 //! One file per block, `blocks/<height in 16 hex digits>`, and the file `state`; each is replaced
 //! atomically and guarded by a CRC-32C. Block `h` is stored before it is applied; the state says
 //! how far the chain has been applied.
+//!
+//! Validators change seldom, so they are stored only where they change: `validators/<height>` holds
+//! those of that height and of all later ones up to the next such file. It is durable before the
+//! first block that needs it, and removed after the last one.
 
 mod change;
 mod recent;
@@ -16,17 +20,21 @@ pub use state::{Genesis, GenesisError, InvalidBlock, State};
 
 use crate::{
     storage::{Storage, StorageError, read_file, write_atomic},
-    types::{Block, Commit, Height, ValidatorSet},
+    types::{Block, Commit, Hash, Height, ValidatorSet},
 };
 
+/// How many blocks are removed at a time.
+pub const MAX_PRUNED: u64 = 16;
+
 /// A decided block and the precommits that this node saw for it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBlock {
     /// The block.
     pub block: Block,
     /// The commit this node saw; other nodes may have seen other precommits.
     pub seen_commit: Commit,
-    /// Who decided it: needed to tell peers that are behind whose precommits these are.
+    /// Who decided it: needed to tell peers that are behind whose precommits these are. Read from
+    /// the disk, whose turn it is may be that of an earlier height.
     pub validators: ValidatorSet,
 }
 
@@ -50,6 +58,8 @@ pub enum LedgerError {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     dir: String,
+    /// The newest validators that are known to be stored: from which height on, and their hash.
+    newest: Option<(Height, Hash)>,
 }
 
 impl Ledger {
@@ -59,6 +69,7 @@ impl Ledger {
     /// What the storage says.
     pub fn create(storage: &mut dyn Storage, dir: &str) -> Result<Self, StorageError> {
         storage.create_dir(&format!("{dir}/blocks"))?;
+        storage.create_dir(&format!("{dir}/validators"))?;
         storage.sync_dir(dir)?;
         Ok(Self::open(dir))
     }
@@ -68,40 +79,85 @@ impl Ledger {
     pub fn open(dir: &str) -> Self {
         Self {
             dir: dir.to_owned(),
+            newest: None,
         }
     }
 
-    /// Stores a block; durable on return.
+    /// Stores a block, and before it its validators if they are not those of the height before;
+    /// durable on return.
     ///
     /// # Errors
-    /// What the storage says.
+    /// If the storage fails, or the stored validators are damaged.
     pub fn save_block(
-        &self,
+        &mut self,
         storage: &mut dyn Storage,
         stored: &StoredBlock,
-    ) -> Result<(), StorageError> {
-        let name = block_name(stored.block.header.height);
-        write_atomic(
+    ) -> Result<(), LedgerError> {
+        let (block, height) = (&stored.block, stored.block.header.height);
+        let hash = block.header.validators_hash;
+        let known = match self.newest {
+            Some((from, known)) if from <= height => Some(known),
+            Some(_) | None => {
+                let found = self.validators_at(storage, height)?;
+                found.map(|(_, validators)| validators.hash())
+            }
+        };
+        if known != Some(hash) {
+            let bytes = sealed(&stored.validators);
+            write_atomic(storage, &self.path("validators"), &name(height), &bytes)?;
+            self.newest = Some((height, hash));
+        }
+        let bytes = sealed(&(block, &stored.seen_commit));
+        Ok(write_atomic(
             storage,
-            &format!("{}/blocks", self.dir),
-            &name,
-            &sealed(stored),
-        )
+            &self.path("blocks"),
+            &name(height),
+            &bytes,
+        )?)
     }
 
     /// The block of a height, `None` if there is none.
     ///
     /// # Errors
-    /// If the storage fails or the file is damaged.
+    /// If the storage fails, or the file or that of its validators is damaged.
     pub fn load_block(
         &self,
         storage: &mut dyn Storage,
         height: Height,
     ) -> Result<Option<StoredBlock>, LedgerError> {
-        load(
-            storage,
-            &format!("{}/blocks/{}", self.dir, block_name(height)),
-        )
+        let path = format!("{}/{}", self.path("blocks"), name(height));
+        let Some((block, seen_commit)) = load::<(Block, Commit)>(storage, &path)? else {
+            return Ok(None);
+        };
+        let Some((from, validators)) = self.validators_at(storage, height)? else {
+            let what = "its validators are missing".to_owned();
+            return Err(LedgerError::Damaged { path, what });
+        };
+        if validators.hash() != block.header.validators_hash {
+            let path = format!("{}/{}", self.path("validators"), name(from));
+            let what = format!("these are not the validators of block {height}");
+            return Err(LedgerError::Damaged { path, what });
+        }
+        Ok(Some(StoredBlock {
+            block,
+            seen_commit,
+            validators,
+        }))
+    }
+
+    /// The stored validators of a height, and since when they are.
+    fn validators_at(
+        &self,
+        storage: &mut dyn Storage,
+        height: Height,
+    ) -> Result<Option<(Height, ValidatorSet)>, LedgerError> {
+        let dir = self.path("validators");
+        let stored = heights(storage, &dir)?;
+        let Some(from) = stored.into_iter().rev().find(|from| *from <= height) else {
+            return Ok(None);
+        };
+        let validators = load(storage, &format!("{dir}/{}", name(from)))?;
+        Ok(validators.map(|validators| (from, validators)))
     }
 
     /// The height of the last stored block, 0 if there is none.
@@ -109,9 +165,82 @@ impl Ledger {
     /// # Errors
     /// What the storage says.
     pub fn height(&self, storage: &mut dyn Storage) -> Result<Height, StorageError> {
-        let names = storage.list(&format!("{}/blocks", self.dir))?;
-        let height = |name: &String| u64::from_str_radix(name, 16).ok();
-        Ok(Height(names.iter().filter_map(height).max().unwrap_or(0)))
+        let stored = heights(storage, &self.path("blocks"))?;
+        Ok(stored.last().copied().unwrap_or_default())
+    }
+
+    /// The height from which on all blocks up to the last one are stored, 0 if there is none.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn base(&self, storage: &mut dyn Storage) -> Result<Height, StorageError> {
+        let stored = heights(storage, &self.path("blocks"))?;
+        let mut base = stored.last().copied().unwrap_or_default();
+        for height in stored.into_iter().rev().skip(1) {
+            if height.next() != base {
+                break; // a crash can bring single older blocks back
+            }
+            base = height;
+        }
+        Ok(base)
+    }
+
+    /// The lowest height of which a block is stored, 0 if there is none. Up to [`Ledger::base`]
+    /// blocks may be missing.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn oldest(&self, storage: &mut dyn Storage) -> Result<Height, StorageError> {
+        let stored = heights(storage, &self.path("blocks"))?;
+        Ok(stored.first().copied().unwrap_or_default())
+    }
+
+    /// Removes the blocks from `from` on and below `to`, at most [`MAX_PRUNED`] of them, then the
+    /// validators that only they needed. Returns the lowest height that was not removed.
+    ///
+    /// That blocks are gone need not be durable; that they are gone before their validators must.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn prune(
+        &self,
+        storage: &mut dyn Storage,
+        from: Height,
+        to: Height,
+    ) -> Result<Height, StorageError> {
+        let to = to.min(Height(from.0.saturating_add(MAX_PRUNED)));
+        if to <= from {
+            return Ok(from);
+        }
+        let (blocks, validators) = (self.path("blocks"), self.path("validators"));
+        for height in (from.0..to.0).map(Height) {
+            remove(storage, &blocks, height)?;
+        }
+        let mut unneeded = heights(storage, &validators)?;
+        unneeded.retain(|height| *height <= to);
+        unneeded.pop(); // the validators of the first block that stays
+        if !unneeded.is_empty() {
+            storage.sync_dir(&blocks)?;
+        }
+        for height in unneeded {
+            remove(storage, &validators, height)?;
+        }
+        Ok(to)
+    }
+
+    /// Removes all blocks below `base`: a crash can bring back what [`Ledger::prune`] had removed.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn remove_below(
+        &self,
+        storage: &mut dyn Storage,
+        base: Height,
+    ) -> Result<(), StorageError> {
+        let dir = self.path("blocks");
+        let mut stray = heights(storage, &dir)?;
+        stray.retain(|height| *height < base);
+        (stray.into_iter()).try_for_each(|height| remove(storage, &dir, height))
     }
 
     /// Stores the state after the last applied block; durable on return.
@@ -129,10 +258,32 @@ impl Ledger {
     pub fn load_state(&self, storage: &mut dyn Storage) -> Result<Option<State>, LedgerError> {
         load(storage, &format!("{}/state", self.dir))
     }
+
+    fn path(&self, below: &str) -> String {
+        format!("{}/{below}", self.dir)
+    }
 }
 
-fn block_name(height: Height) -> String {
+/// The name of a height's file.
+fn name(height: Height) -> String {
     format!("{:016x}", height.0)
+}
+
+/// The heights that have a file in a directory, in order.
+fn heights(storage: &mut dyn Storage, dir: &str) -> Result<Vec<Height>, StorageError> {
+    let names = storage.list(dir)?;
+    let height = |name: &String| u64::from_str_radix(name, 16).ok().map(Height);
+    let mut found: Vec<Height> = names.iter().filter_map(height).collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Removes a height's file if it is there.
+fn remove(storage: &mut dyn Storage, dir: &str, height: Height) -> Result<(), StorageError> {
+    match storage.remove(&format!("{dir}/{}", name(height))) {
+        Err(StorageError::NotFound { .. }) => Ok(()),
+        removed => removed,
+    }
 }
 
 /// A value with its checksum in front.

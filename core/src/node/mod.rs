@@ -107,6 +107,8 @@ pub struct Node {
     unsigned: BTreeMap<SignSlot, Action>,
     committing: Option<Committing>,
     cache: BTreeMap<Height, Decided>,
+    /// The first block that the host has stored.
+    base: Height,
     /// Messages of the next height that came while this one was still being finished.
     stash: BTreeMap<PeerId, VecDeque<Message>>,
     blocksync: BlockSync,
@@ -146,7 +148,7 @@ impl Node {
             Input::Fire(Timer::Gossip) => self.on_gossip_timer(now, out),
             Input::Fire(Timer::BlockSync) => self.blocksync.on_wake(),
             Input::Durable(lsn) => self.on_durable(now, lsn, out),
-            Input::Committed(height) => self.on_committed(now, height, out),
+            Input::Committed { height, base } => self.on_committed(now, (height, base), out),
             Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
             Input::Submit(tx) => self.on_submit(now, tx, out),
         }
@@ -164,6 +166,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         self.gossip.add_peer(now, peer, &view, &mut self.outs);
         let pending = self.evidence.pending(MAX_PENDING);
@@ -191,6 +194,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         let told = self
             .gossip
@@ -371,6 +375,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         self.gossip.on_wake(now, &view, &mut self.outs);
         let pending = self.evidence.pending(MAX_EVIDENCE);

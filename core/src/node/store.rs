@@ -1,12 +1,13 @@
 //! Carries out a node's durable outputs on a storage, and finds everything again at start.
 //!
 //! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a
-//! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
+//! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `validators/`,
+//! `state` and `app`.
 //!
 //! At a commit the order is: log synced, block stored, end of height in the log, application
 //! stored, state stored; each durable before the next. So after a crash the stored heights satisfy
 //! `state <= app <= blocks <= state + 1`, and what is missing is executed again from the stored
-//! block.
+//! block. Only then are blocks removed that nobody wants to keep.
 
 use std::sync::Arc;
 
@@ -20,11 +21,13 @@ use crate::{
     wal::{self, Appender, Options, Snapshot, WalError},
 };
 
-/// How a store writes its log.
+/// How a store writes its log, and what it keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreConfig {
     /// Segments and format.
     pub wal: Options,
+    /// How many of the newest blocks are kept, at least 1; `None` keeps all.
+    pub retain_blocks: Option<u64>,
 }
 
 /// Why a durable output could not be carried out. The node must stop: what is on the disk is
@@ -63,6 +66,14 @@ pub enum StartError {
         app: Height,
         /// The state's height.
         state: Height,
+    },
+    /// The application must execute blocks that were removed (`ErrAppBlockHeightTooLow`).
+    #[error("application at {app}, but the oldest stored block is {oldest}: restore the directory")]
+    AppHeightTooLow {
+        /// The application's height.
+        app: Height,
+        /// The first block that is still stored.
+        oldest: Height,
     },
     /// The state is gone, but blocks or signatures show that the node has been at work. Beginning
     /// anew would forget what was signed.
@@ -112,6 +123,9 @@ pub struct Store {
     /// the validator would refuse its own slot for ever and the others could miss its vote.
     unwritten_sign: Option<SignState>,
     ledger: Ledger,
+    /// All blocks from here on are stored; 0 before the first.
+    base: Height,
+    retain_blocks: Option<u64>,
     /// Where the log of the last height but one ended: older segments are not needed.
     ended: Snapshot,
 }
@@ -146,6 +160,11 @@ impl Store {
             return Err(StartError::OtherChain);
         }
         let (state, app, caught_up) = catch_up(storage, dir, &ledger, state)?;
+        let base = ledger.base(storage)?;
+        if config.retain_blocks.is_some() {
+            // What a crash has brought back.
+            ledger.remove_below(storage, base)?;
+        }
         let (sign, sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
@@ -155,6 +174,8 @@ impl Store {
             sign,
             unwritten_sign: None,
             ledger,
+            base,
+            retain_blocks: config.retain_blocks,
             ended,
         };
         let last = match state.height {
@@ -175,6 +196,7 @@ impl Store {
             app,
             sign: sign_state,
             last,
+            base,
             log: entries,
             next_lsn,
             replayed: caught_up,
@@ -206,7 +228,8 @@ impl Store {
                 app,
             } => {
                 self.commit(storage, decision, validators, (state, app))?;
-                return Ok(Some(Input::Committed(state.height)));
+                let (height, base) = (state.height, self.base);
+                return Ok(Some(Input::Committed { height, base }));
             }
             Output::Load { height } => {
                 let (height, block) = (*height, self.load(storage, *height)?.map(Box::new));
@@ -260,7 +283,7 @@ impl Store {
     }
 
     /// Carries out a commit: log, block, end of height, application, state, each durable before the
-    /// next. The log comes first, so that a stored block's height has a record of its own: an end
+    /// next; then removes what is not kept. The log comes first, so that a stored block's height has a record of its own: an end
     /// of height is found by its last record.
     ///
     /// # Errors
@@ -286,6 +309,18 @@ impl Store {
         self.log.release_lock_to(storage, self.ended.index)?;
         self.log.purge(storage)?;
         self.ended = ended;
+        self.prune(storage, state.height)
+    }
+
+    /// Removes old blocks after a commit.
+    fn prune(&mut self, storage: &mut dyn Storage, height: Height) -> Result<(), StoreError> {
+        if self.base == Height::ZERO {
+            self.base = height;
+        }
+        if let Some(retain) = self.retain_blocks {
+            let to = Height(height.next().0.saturating_sub(retain.max(1)));
+            self.base = self.ledger.prune(storage, self.base, to)?;
+        }
         Ok(())
     }
 
@@ -416,7 +451,15 @@ fn catch_up(
     let (mut state, mut app, mut replayed) = (state, app, 0);
     while app.height() < state.height {
         let stored = ledger.load_block(storage, app.height().next())?;
-        let stored = stored.ok_or(heights.clone())?;
+        let Some(stored) = stored else {
+            let (app, oldest) = (app.height(), ledger.oldest(storage)?);
+            let removed = app.next() < oldest;
+            return Err(if removed {
+                StartError::AppHeightTooLow { app, oldest }
+            } else {
+                heights
+            });
+        };
         if stored.block.header.app_hash != app.hash() {
             return Err(StartError::AppHash(app.height()));
         }

@@ -122,6 +122,7 @@ impl Net {
                 preallocate_bytes: 0,
                 ..config.wal
             },
+            ..config
         };
         let (store, found) = Store::start(&mut disk, "data", &genesis(n), small).unwrap();
         let mut out = Vec::new();

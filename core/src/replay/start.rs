@@ -443,7 +443,11 @@ fn start(
         preallocate_bytes: 0,
         ..Options::default()
     };
-    let (_, found) = Store::start(view, dir, genesis, StoreConfig { wal: options })?;
+    let store = StoreConfig {
+        wal: options,
+        retain_blocks: None,
+    };
+    let (_, found) = Store::start(view, dir, genesis, store)?;
     let replayed = found.replayed;
     let signer =
         (owner.key).map(|key| Arc::new(RecordedSigner::new(key, &genesis.chain, &found.log)));

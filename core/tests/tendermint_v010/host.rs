@@ -148,7 +148,8 @@ impl Host {
                         .commit(&mut self.disk, &decision, &validators, after)
                         .expect("a good disk");
                     self.events.push(Event::EndHeight(state.height.0));
-                    self.input(Input::Committed(state.height));
+                    let (height, base) = (state.height, Height::FIRST);
+                    self.input(Input::Committed { height, base });
                     self.submit_next();
                 }
                 Output::Notice(Notice::NewRoundStep(at)) => {

@@ -90,7 +90,11 @@ pub(super) enum Command {
     #[command(subcommand)]
     Wal(Wal),
     /// Measures speed and memory against their budgets.
-    Bench,
+    Bench {
+        /// Measures the memory of long runs instead
+        #[arg(long)]
+        long: bool,
+    },
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.

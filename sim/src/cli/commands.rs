@@ -362,14 +362,19 @@ fn check_bugs(
     Ok(exit)
 }
 
-pub(super) fn bench(printer: &mut Printer<'_>) -> Result<u8, Error> {
+pub(super) fn bench(long: bool, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let stop = stop_on_interrupt()?;
     let mut told = Ok(());
-    let bench = explore::bench(&stop, |row| {
+    let tell = |row: &str| {
         if told.is_ok() {
             told = printer.remark(&format!("measuring {row}"));
         }
-    });
+    };
+    let bench = if long {
+        explore::bench_long(&stop, tell)
+    } else {
+        explore::bench(&stop, tell)
+    };
     told?;
     printer.bench(&bench)?;
     let worst = bench.broken.iter().map(|(_, ending)| *ending).max();

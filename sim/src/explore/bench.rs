@@ -98,6 +98,49 @@ pub fn bench(stop: &AtomicBool, mut on: impl FnMut(&'static str)) -> Bench {
     bencher.bench
 }
 
+/// Measures the memory of long runs whose nodes remove old blocks; `on` hears of each before it
+/// begins. The runs get longer, because the system only tells the most memory ever used.
+#[must_use]
+pub fn bench_long(stop: &AtomicBool, mut on: impl FnMut(&'static str)) -> Bench {
+    let mut bench = Bench {
+        rows: Vec::new(),
+        optimised: !cfg!(debug_assertions),
+        interrupted: false,
+        broken: Vec::new(),
+    };
+    for (what, heights) in LONG {
+        if stop.load(Ordering::Relaxed) {
+            bench.interrupted = true;
+            break;
+        }
+        on(what);
+        let mut plan = plan(4, heights, CryptoMode::Ideal);
+        plan.retain_blocks = 100;
+        let outcome = runtime::run(&plan, RunOptions::default());
+        if outcome.verdict != Verdict::Pass {
+            bench.broken.push((what, Ending::of(outcome.verdict)));
+        }
+        let first = bench.rows.first().and_then(|row: &Row| row.measured);
+        bench.rows.push(Row {
+            what,
+            measured: clock::peak_rss_kib(),
+            budget: first.map_or(64 << 10, |first| first + first / 10),
+            at_least: false,
+            unit: "KiB",
+        });
+    }
+    bench
+}
+
+/// Growing numbers of heights. The first row has a budget of its own, the others may need a tenth
+/// more than it.
+const LONG: [(&str, u64); 4] = [
+    ("resident memory, 4 validators, 200 heights", 200),
+    ("resident memory, 4 validators, 1,000 heights", 1_000),
+    ("resident memory, 4 validators, 2,000 heights", 2_000),
+    ("resident memory, 4 validators, 10,000 heights", 10_000),
+];
+
 type Measure<'a> = fn(&mut Bencher<'a>);
 
 /// The largest comes first, because the system only tells the most memory ever used.
@@ -286,6 +329,7 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         clock_offsets_ms: Vec::new(),
         starts_late_ms: Vec::new(),
         block_sync: false,
+        retain_blocks: 0,
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 600_000,

@@ -10,7 +10,7 @@ mod ending;
 mod markers;
 mod sweep;
 
-pub use bench::{Bench, Row, bench};
+pub use bench::{Bench, Row, bench, bench_long};
 pub use clock::Stopwatch;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;

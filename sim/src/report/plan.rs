@@ -87,6 +87,9 @@ fn swarm(plan: &Plan) -> String {
     if plan.block_sync {
         parts.push("block sync".to_owned());
     }
+    if plan.retain_blocks > 0 {
+        parts.push(format!("keeps {} blocks", plan.retain_blocks));
+    }
     match plan.timeouts.empty_blocks {
         EmptyBlocksMs::Always => {}
         EmptyBlocksMs::Never => parts.push("no empty blocks".to_owned()),

@@ -144,7 +144,7 @@ fn the_application_hash_is_checked_at_every_block() {
 fn a_block_whose_header_has_another_application_hash_is_not_executed() {
     let stored = stored();
     let mut disk = stored.with(2, 5, 5);
-    let ledger = Ledger::open("data");
+    let mut ledger = Ledger::open("data");
     let mut changed = ledger.load_block(&mut disk, Height(4)).unwrap().unwrap();
     changed.block.header.app_hash = Hash([9; 32]);
     ledger.save_block(&mut disk, &changed).unwrap();

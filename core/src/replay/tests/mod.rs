@@ -82,7 +82,7 @@ fn disk_of(heights: u64, stop: Stop) -> MemoryStorage {
         preallocate_bytes: 0,
         ..wal::Options::default()
     };
-    let started = Store::start(&mut disk, DIR, &genesis(), StoreConfig { wal: options });
+    let started = Store::start(&mut disk, DIR, &genesis(), StoreConfig { wal: options, retain_blocks: None });
     let (store, found) = started.unwrap();
     let keys = Keys {
         verify: Arc::new(Ed25519),
@@ -181,7 +181,8 @@ impl Solo {
             .store
             .commit(&mut self.disk, decision, validators, after);
         committed.unwrap();
-        self.input(Input::Committed(state.height));
+        let (height, base) = (state.height, Height::FIRST);
+        self.input(Input::Committed { height, base });
         true
     }
 }

@@ -203,7 +203,7 @@ fn a_log_ahead_of_the_blocks_is_refused() {
 #[test]
 fn a_block_that_is_not_what_was_decided_is_refused() {
     let mut disk = disk_of(3, Stop::Idle);
-    let ledger = Ledger::open(DIR);
+    let mut ledger = Ledger::open(DIR);
     let mut stored = ledger.load_block(&mut disk, Height(2)).unwrap().unwrap();
     stored.block.header.time = Time(stored.block.header.time.0 + 1);
     ledger.save_block(&mut disk, &stored).unwrap();
@@ -384,7 +384,7 @@ fn going_back_and_forward_again_gives_the_same() {
 fn an_application_that_changes_its_mind_is_found() {
     // The same block, another application hash after it.
     let mut disk = disk_of(3, Stop::Idle);
-    let ledger = Ledger::open(DIR);
+    let mut ledger = Ledger::open(DIR);
     let mut stored = ledger.load_block(&mut disk, Height(2)).unwrap().unwrap();
     stored.block.header.app_hash = App::default().hash();
     ledger.save_block(&mut disk, &stored).unwrap();
