@@ -3,6 +3,7 @@
 mod chain;
 mod changes;
 mod evidence;
+mod stored;
 
 use super::*;
 use crate::{

@@ -10,7 +10,7 @@ use engine::{
     ledger::Genesis,
     node::{Config, Input, Node, Output, Record, Store, StoreConfig, Timer},
     storage::MemoryStorage,
-    types::{ChainId, Message, Params, Time, Tx, ValidatorUpdate, VoteKind},
+    types::{ChainId, Height, Message, Params, Time, Tx, ValidatorUpdate, VoteKind},
 };
 
 /// What a consensus log tells, in the words of Tendermint v0.10's.
