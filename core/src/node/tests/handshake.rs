@@ -153,6 +153,22 @@ fn a_block_whose_header_has_another_application_hash_is_not_executed() {
 }
 
 #[test]
+fn an_application_that_needs_removed_blocks_is_refused() {
+    let stored = stored();
+    let pruned = |app| {
+        let mut disk = stored.with(app, 5, 5);
+        let ledger = Ledger::open("data");
+        ledger.prune(&mut disk, Height(1), Height(4)).unwrap();
+        stored.start(disk)
+    };
+    let found = pruned(3).unwrap();
+    assert_eq!((found.replayed, found.base), (2, Height(4)));
+    let (app, oldest) = (Height(2), Height(4));
+    let refused = pruned(2).unwrap_err();
+    assert_eq!(refused, StartError::AppHeightTooLow { app, oldest });
+}
+
+#[test]
 fn a_missing_block_between_others_is_refused() {
     let stored = stored();
     let mut disk = stored.with(2, 5, 5);
