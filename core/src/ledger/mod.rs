@@ -8,13 +8,17 @@
 //! Validators change seldom, so they are stored only where they change: `validators/<height>` holds
 //! those of that height and of all later ones up to the next such file. It is durable before the
 //! first block that needs it, and removed after the last one.
+//!
+//! If old blocks are removed there is also the file `checkpoint`.
 
 mod change;
+mod checkpoint;
 mod recent;
 mod state;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+pub use checkpoint::Checkpoint;
 pub use recent::{EvidenceError, Recent};
 pub use state::{Genesis, GenesisError, InvalidBlock, State};
 
@@ -22,9 +26,6 @@ use crate::{
     storage::{Storage, StorageError, read_file, write_atomic},
     types::{Block, Commit, Hash, Height, ValidatorSet},
 };
-
-/// How many blocks are removed at a time.
-pub const MAX_PRUNED: u64 = 16;
 
 /// A decided block and the precommits that this node saw for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,10 +126,14 @@ impl Ledger {
         storage: &mut dyn Storage,
         height: Height,
     ) -> Result<Option<StoredBlock>, LedgerError> {
-        let path = format!("{}/{}", self.path("blocks"), name(height));
+        let path = self.block_path(height);
         let Some((block, seen_commit)) = load::<(Block, Commit)>(storage, &path)? else {
             return Ok(None);
         };
+        if block.header.height != height {
+            let what = format!("it is block {}", block.header.height);
+            return Err(LedgerError::Damaged { path, what });
+        }
         let Some((from, validators)) = self.validators_at(storage, height)? else {
             let what = "its validators are missing".to_owned();
             return Err(LedgerError::Damaged { path, what });
@@ -169,80 +174,6 @@ impl Ledger {
         Ok(stored.last().copied().unwrap_or_default())
     }
 
-    /// The height from which on all blocks up to the last one are stored, 0 if there is none.
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub fn base(&self, storage: &mut dyn Storage) -> Result<Height, StorageError> {
-        let stored = heights(storage, &self.path("blocks"))?;
-        let mut base = stored.last().copied().unwrap_or_default();
-        for height in stored.into_iter().rev().skip(1) {
-            if height.next() != base {
-                break; // a crash can bring single older blocks back
-            }
-            base = height;
-        }
-        Ok(base)
-    }
-
-    /// The lowest height of which a block is stored, 0 if there is none. Up to [`Ledger::base`]
-    /// blocks may be missing.
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub fn oldest(&self, storage: &mut dyn Storage) -> Result<Height, StorageError> {
-        let stored = heights(storage, &self.path("blocks"))?;
-        Ok(stored.first().copied().unwrap_or_default())
-    }
-
-    /// Removes the blocks from `from` on and below `to`, at most [`MAX_PRUNED`] of them, then the
-    /// validators that only they needed. Returns the lowest height that was not removed.
-    ///
-    /// That blocks are gone need not be durable; that they are gone before their validators must.
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub fn prune(
-        &self,
-        storage: &mut dyn Storage,
-        from: Height,
-        to: Height,
-    ) -> Result<Height, StorageError> {
-        let to = to.min(Height(from.0.saturating_add(MAX_PRUNED)));
-        if to <= from {
-            return Ok(from);
-        }
-        let (blocks, validators) = (self.path("blocks"), self.path("validators"));
-        for height in (from.0..to.0).map(Height) {
-            remove(storage, &blocks, height)?;
-        }
-        let mut unneeded = heights(storage, &validators)?;
-        unneeded.retain(|height| *height <= to);
-        unneeded.pop(); // the validators of the first block that stays
-        if !unneeded.is_empty() {
-            storage.sync_dir(&blocks)?;
-        }
-        for height in unneeded {
-            remove(storage, &validators, height)?;
-        }
-        Ok(to)
-    }
-
-    /// Removes all blocks below `base`: a crash can bring back what [`Ledger::prune`] had removed.
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub fn remove_below(
-        &self,
-        storage: &mut dyn Storage,
-        base: Height,
-    ) -> Result<(), StorageError> {
-        let dir = self.path("blocks");
-        let mut stray = heights(storage, &dir)?;
-        stray.retain(|height| *height < base);
-        (stray.into_iter()).try_for_each(|height| remove(storage, &dir, height))
-    }
-
     /// Stores the state after the last applied block; durable on return.
     ///
     /// # Errors
@@ -257,6 +188,10 @@ impl Ledger {
     /// If the storage fails or the file is damaged.
     pub fn load_state(&self, storage: &mut dyn Storage) -> Result<Option<State>, LedgerError> {
         load(storage, &format!("{}/state", self.dir))
+    }
+
+    fn block_path(&self, height: Height) -> String {
+        format!("{}/{}", self.path("blocks"), name(height))
     }
 
     fn path(&self, below: &str) -> String {
@@ -284,6 +219,12 @@ fn remove(storage: &mut dyn Storage, dir: &str, height: Height) -> Result<(), St
         Err(StorageError::NotFound { .. }) => Ok(()),
         removed => removed,
     }
+}
+
+/// A file that must be there.
+fn missing(path: String) -> LedgerError {
+    let what = "it is missing".to_owned();
+    LedgerError::Damaged { path, what }
 }
 
 /// A value with its checksum in front.

@@ -9,6 +9,7 @@
 
 mod commit;
 mod evidence;
+mod handshake;
 mod input;
 mod inspect;
 mod observe;
@@ -28,13 +29,14 @@ use std::{
 };
 
 pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER_VALIDATOR};
+pub use handshake::StartError;
 pub use input::{Input, Output, Rejection, Timer};
 pub use offer::{MAX_WAITING_OWN, OfferError};
 pub(crate) use own::slot_of_own;
 pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
-pub use store::{StartError, Store, StoreConfig, StoreError};
+pub use store::{MAX_PRUNED, Store, StoreConfig, StoreError};
 
 use crate::{
     app::App,
@@ -414,6 +416,9 @@ impl Node {
     fn on_notice(&mut self, now: Time, notice: Notice, out: &mut Vec<Output>) {
         if !self.replaying {
             self.tell_gossip(now, &notice);
+        }
+        if let Notice::NewRoundStep(at) = &notice {
+            self.append(now, Record::Step(*at), out);
         }
         if let Notice::Evidence(evidence) = &notice {
             // What is known, or too much, is not a find. There is nobody to blame.

@@ -61,6 +61,7 @@ impl Node {
         let (height, records, replayed) = (found.state.height, log.len(), found.replayed);
         let begun = log.first().map_or(now, |(_, entry)| entry.time);
         let mut node = Self::begin_replay(config, keys, found, begun, &mut Vec::new());
+        let saved = node.sign.last();
         let mut committing = Vec::new();
         for (lsn, entry) in log {
             let mut replayed = Vec::new();
@@ -72,6 +73,10 @@ impl Node {
             );
         }
         node.replaying = false;
+        if node.sign.last() > saved && node.unreleased.is_empty() {
+            // An older file was put back. Nothing waits for this; the next sync writes it.
+            out.push(Output::SaveSignState(Box::new(node.sign.clone())));
+        }
         let at = node.consensus.at();
         tracing::info!(height = height.0, replayed, records, %at, "recovered");
         node.gossip.on_step(now, at, &mut node.outs);
@@ -180,7 +185,7 @@ impl Node {
     pub fn replay_record(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
         let Entry { time, record } = entry;
         match record {
-            Record::Created { .. } | Record::Synced { .. } => {}
+            Record::Created { .. } | Record::Synced { .. } | Record::Step(_) => {}
             Record::Received { from, message } => self.deliver(time, Some(from), &message, out),
             Record::Timeout(hrs) => {
                 let verify = &*self.keys.verify;
@@ -207,6 +212,7 @@ impl Node {
                 for slot in messages.iter().filter_map(slot_of_own) {
                     self.unsigned.remove(&slot);
                 }
+                self.learn_signed(&messages);
                 self.unreleased.push_back(Unreleased { lsn, messages });
             }
             Record::Released(own) => {

@@ -96,10 +96,7 @@ impl Node {
     fn frame_of_answer(&self, height: Height, decided: Option<&Decided>) -> Frame {
         match decided.and_then(response) {
             Some(response) => frame_of(vec![response]),
-            None => frame_of(vec![
-                self.status(),
-                SyncMessage::NoBlockResponse { height },
-            ]),
+            None => frame_of(vec![self.status(), SyncMessage::NoBlockResponse { height }]),
         }
     }
 

@@ -27,8 +27,8 @@ pub struct Row {
     pub what: &'static str,
     /// The number; `None` where this system cannot tell.
     pub measured: Option<u64>,
-    /// The number it must reach, or must not exceed.
-    pub budget: u64,
+    /// The number it must reach, or must not exceed; `None` if it only informs.
+    pub budget: Option<u64>,
     /// Whether more is better.
     pub at_least: bool,
     /// The unit of both.
@@ -36,14 +36,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the budget is met; `None` if it was not measured.
+    /// Whether the budget is met; `None` if it was not measured or there is no budget.
     #[must_use]
     pub fn met(&self) -> Option<bool> {
-        let measured = self.measured?;
+        let (measured, budget) = (self.measured?, self.budget?);
         Some(if self.at_least {
-            measured >= self.budget
+            measured >= budget
         } else {
-            measured <= self.budget
+            measured <= budget
         })
     }
 }
@@ -97,49 +97,6 @@ pub fn bench(stop: &AtomicBool, mut on: impl FnMut(&'static str)) -> Bench {
     }
     bencher.bench
 }
-
-/// Measures the memory of long runs whose nodes remove old blocks; `on` hears of each before it
-/// begins. The runs get longer, because the system only tells the most memory ever used.
-#[must_use]
-pub fn bench_long(stop: &AtomicBool, mut on: impl FnMut(&'static str)) -> Bench {
-    let mut bench = Bench {
-        rows: Vec::new(),
-        optimised: !cfg!(debug_assertions),
-        interrupted: false,
-        broken: Vec::new(),
-    };
-    for (what, heights) in LONG {
-        if stop.load(Ordering::Relaxed) {
-            bench.interrupted = true;
-            break;
-        }
-        on(what);
-        let mut plan = plan(4, heights, CryptoMode::Ideal);
-        plan.retain_blocks = 100;
-        let outcome = runtime::run(&plan, RunOptions::default());
-        if outcome.verdict != Verdict::Pass {
-            bench.broken.push((what, Ending::of(outcome.verdict)));
-        }
-        let first = bench.rows.first().and_then(|row: &Row| row.measured);
-        bench.rows.push(Row {
-            what,
-            measured: clock::peak_rss_kib(),
-            budget: first.map_or(64 << 10, |first| first + first / 10),
-            at_least: false,
-            unit: "KiB",
-        });
-    }
-    bench
-}
-
-/// Growing numbers of heights. The first row has a budget of its own, the others may need a tenth
-/// more than it.
-const LONG: [(&str, u64); 4] = [
-    ("resident memory, 4 validators, 200 heights", 200),
-    ("resident memory, 4 validators, 1,000 heights", 1_000),
-    ("resident memory, 4 validators, 2,000 heights", 2_000),
-    ("resident memory, 4 validators, 10,000 heights", 10_000),
-];
 
 type Measure<'a> = fn(&mut Bencher<'a>);
 
@@ -261,7 +218,7 @@ impl Bencher<'_> {
         self.bench.rows.push(Row {
             what,
             measured,
-            budget,
+            budget: Some(budget),
             at_least,
             unit,
         });
@@ -305,7 +262,7 @@ fn timeouts(propose: u64) -> TimeoutsMs {
 }
 
 /// A quiet network: equal powers, fast links, no faults.
-fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
+pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
     let stable_heights = 1;
     Plan {
         seed: 1,
@@ -348,7 +305,7 @@ mod tests {
         let row = |measured, at_least| Row {
             what: "x",
             measured,
-            budget: 100,
+            budget: Some(100),
             at_least,
             unit: "y",
         };

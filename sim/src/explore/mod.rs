@@ -4,13 +4,17 @@
 //! finds depends on its plan alone, and what a sweep finds on its seeds alone.
 
 mod bench;
+mod bench_log;
+mod bench_long;
 mod clock;
 mod crash_everywhere;
 mod ending;
 mod markers;
 mod sweep;
 
-pub use bench::{Bench, Row, bench, bench_long};
+pub use bench::{Bench, Row, bench};
+pub use bench_log::bench_log;
+pub use bench_long::bench_long;
 pub use clock::Stopwatch;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;

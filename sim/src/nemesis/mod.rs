@@ -1,5 +1,6 @@
 //! What goes wrong: plans and how seeds draw them.
 mod draw;
+mod faults;
 mod plan;
 mod reconfigure;
 

@@ -76,15 +76,13 @@ impl Validator for EngineValidator {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<Height, String> {
-        // What is there is verified first, on a view that writes nothing. That takes all blocks.
-        if self.store_config.retain_blocks.is_none() {
-            let owner = Owner {
-                key: self.keys.sign.as_ref().map(|key| key.public_key()),
-                verify: Arc::clone(&self.keys.verify),
-            };
-            replay::replay_for(disk, DIR, &self.genesis, &self.config, &owner)
-                .map_err(|error| format!("verified start: {error}"))?;
-        }
+        // What is there is verified first, on a view that writes nothing.
+        let owner = Owner {
+            key: self.keys.sign.as_ref().map(|key| key.public_key()),
+            verify: Arc::clone(&self.keys.verify),
+        };
+        replay::replay_for(disk, DIR, &self.genesis, &self.config, &owner)
+            .map_err(|error| format!("verified start: {error}"))?;
         let (store, found) = Store::start(disk, DIR, &self.genesis, self.store_config)
             .map_err(|error| error.to_string())?;
         let height = found.state.height;

@@ -59,27 +59,63 @@ fn a_ledger_that_was_opened_anew_knows_the_validators_it_has() {
 #[test]
 fn a_block_without_its_validators_is_damage_and_so_are_those_of_others() {
     let (mut storage, ledger) = ledger(&[5, 7]);
-    storage
-        .remove(&format!("l/validators/{:016x}", 2))
-        .unwrap();
+    storage.remove(&format!("l/validators/{:016x}", 2)).unwrap();
     let others = ledger.load_block(&mut storage, Height(2)).unwrap_err();
     assert!(others.to_string().contains("not the validators of block 2"));
-    storage
-        .remove(&format!("l/validators/{:016x}", 1))
-        .unwrap();
+    storage.remove(&format!("l/validators/{:016x}", 1)).unwrap();
     let none = ledger.load_block(&mut storage, Height(1)).unwrap_err();
     assert!(none.to_string().contains("its validators are missing"));
 }
+/// A chain of empty blocks of one validator, with a checkpoint of its genesis.
+fn chain(blocks: u64) -> (MemoryStorage, Ledger, Vec<Checkpoint>) {
+    let mut storage = MemoryStorage::default();
+    storage.create_dir("l").unwrap();
+    let mut ledger = Ledger::create(&mut storage, "l").unwrap();
+    let mut after = vec![Checkpoint {
+        state: genesis(),
+        app: App::default(),
+        transactions: 0,
+    }];
+    ledger.save_checkpoint(&mut storage, &after[0]).unwrap();
+    let (_, _, sample) = two_blocks();
+    for height in 1..=blocks {
+        let last = after.last().unwrap();
+        let state = &last.state;
+        let mut stored = sample.clone();
+        stored.block.header.height = Height(height);
+        stored.block.header.validators_hash = state.validators.hash();
+        stored.validators = state.validators.clone();
+        ledger.save_block(&mut storage, &stored).unwrap();
+        let (state, app) = state.apply(&last.app, stored.block.cut().0, &stored.block);
+        let transactions = last.transactions + stored.block.txs.len() as u64;
+        after.push(Checkpoint {
+            state,
+            app,
+            transactions,
+        });
+    }
+    (storage, ledger, after)
+}
 
 #[test]
-fn pruning_removes_blocks_and_the_validators_that_only_they_needed() {
+fn pruning_moves_the_checkpoint_and_removes_the_blocks_below() {
+    let (mut storage, ledger, after) = chain(5);
+    for (to, kept) in [(3, &[3, 4, 5][..]), (4, &[4, 5]), (4, &[4, 5])] {
+        ledger.prune(&mut storage, Height(to)).unwrap();
+        assert_eq!(files(&mut storage, "blocks"), kept);
+        let found = ledger.load_checkpoint(&mut storage).unwrap();
+        assert_eq!(found.as_ref(), after.get(usize::try_from(to).unwrap()));
+    }
+}
+
+#[test]
+fn validators_that_only_removed_blocks_needed_are_removed_with_them() {
     let (mut storage, ledger) = ledger(&[5, 7, 7, 5, 5]);
-    let prune = |storage: &mut _, from, to| ledger.prune(storage, Height(from), Height(to));
-    assert_eq!(prune(&mut storage, 1, 1), Ok(Height(1)), "nothing to do");
-    assert_eq!(prune(&mut storage, 1, 3), Ok(Height(3)));
+    ledger.remove_below(&mut storage, Height(3)).unwrap();
     assert_eq!(files(&mut storage, "blocks"), [3, 4, 5]);
-    assert_eq!(files(&mut storage, "validators"), [2, 4], "3 needs those of 2");
-    assert_eq!(prune(&mut storage, 3, 4), Ok(Height(4)));
+    let kept = files(&mut storage, "validators");
+    assert_eq!(kept, [2, 4], "3 needs those of 2");
+    ledger.remove_below(&mut storage, Height(4)).unwrap();
     assert_eq!(files(&mut storage, "validators"), [4]);
     for height in [4, 5] {
         let found = ledger.load_block(&mut storage, Height(height)).unwrap();
@@ -88,24 +124,23 @@ fn pruning_removes_blocks_and_the_validators_that_only_they_needed() {
 }
 
 #[test]
-fn so_many_blocks_are_removed_at_a_time_and_no_more() {
-    let blocks = usize::try_from(MAX_PRUNED).unwrap() + 2;
-    let (mut storage, ledger) = ledger(&vec![5; blocks]);
-    let to = Height(blocks as u64);
-    let reached = ledger.prune(&mut storage, Height(1), to).unwrap();
-    assert_eq!(reached, Height(1 + MAX_PRUNED));
-    assert_eq!(ledger.oldest(&mut storage), Ok(reached));
-    assert_eq!(ledger.prune(&mut storage, reached, to), Ok(to));
+fn without_a_checkpoint_or_a_block_on_the_way_nothing_is_removed() {
+    let (mut storage, ledger, _) = chain(5);
+    storage.remove(&format!("l/blocks/{:016x}", 2)).unwrap();
+    let refused = ledger.prune(&mut storage, Height(3)).unwrap_err();
+    assert!(refused.to_string().contains("it is missing"), "{refused}");
+    storage.remove("l/checkpoint").unwrap();
+    let refused = ledger.prune(&mut storage, Height(1)).unwrap_err();
+    assert!(refused.to_string().contains("checkpoint"), "{refused}");
+    assert_eq!(files(&mut storage, "blocks"), [1, 3, 4, 5]);
 }
 
 #[test]
-fn the_base_is_where_the_last_unbroken_row_of_blocks_begins() {
-    let (mut storage, ledger) = ledger(&[5; 5]);
-    let heights = |storage: &mut _| (ledger.oldest(storage), ledger.base(storage));
-    assert_eq!(heights(&mut storage), (Ok(Height(1)), Ok(Height(1))));
-    // As if a crash had brought block 1 back.
-    storage.remove(&format!("l/blocks/{:016x}", 2)).unwrap();
-    assert_eq!(heights(&mut storage), (Ok(Height(1)), Ok(Height(3))));
-    ledger.remove_below(&mut storage, Height(3)).unwrap();
-    assert_eq!(files(&mut storage, "blocks"), [3, 4, 5]);
+fn a_block_under_the_name_of_another_is_damage() {
+    let (mut storage, ledger) = ledger(&[5, 5]);
+    let (one, two) = (1, 2);
+    let names = [one, two].map(|height| format!("l/blocks/{height:016x}"));
+    storage.rename(&names[1], &names[0]).unwrap();
+    let refused = ledger.load_block(&mut storage, Height(1)).unwrap_err();
+    assert!(refused.to_string().contains("it is block 2"), "{refused}");
 }
