@@ -286,7 +286,7 @@ pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan 
         clock_offsets_ms: Vec::new(),
         starts_late_ms: Vec::new(),
         block_sync: false,
-        retain_blocks: 0,
+        retain_blocks: None,
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 600_000,

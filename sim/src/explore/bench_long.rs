@@ -39,7 +39,7 @@ pub fn bench_long(stop: &AtomicBool, mut on: impl FnMut(&'static str)) -> Bench 
         }
         on(what);
         let mut plan = plan(4, heights, CryptoMode::Ideal);
-        plan.retain_blocks = RETAINED;
+        plan.retain_blocks = Some(RETAINED);
         let outcome = runtime::run(&plan, RunOptions::default());
         if outcome.verdict != Verdict::Pass {
             bench.broken.push((what, Ending::of(outcome.verdict)));

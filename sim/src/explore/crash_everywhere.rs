@@ -88,7 +88,7 @@ impl CrashPoints {
         // Odd seeds remove old blocks, so that crashes come between these steps, too. A node that
         // starts again at once is never further behind than that.
         if seed % 2 == 1 {
-            base.retain_blocks = RETAINED;
+            base.retain_blocks = Some(RETAINED);
         }
         let finished = run_one(&base, RunOptions::default(), false);
         if finished.ending() != Ending::Pass {

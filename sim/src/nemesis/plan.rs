@@ -62,10 +62,10 @@ pub struct Plan {
     /// otherwise gossip alone brings old blocks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub block_sync: bool,
-    /// How many of the newest blocks each node keeps; 0 for all of them. A node that is off for
+    /// How many of the newest blocks each node keeps at least; all without. A node that is off for
     /// more heights than that cannot be helped by the others.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub retain_blocks: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_blocks: Option<u64>,
     /// Milliseconds between two client transactions; 0 for none.
     #[serde(default)]
     pub tx_every_ms: u64,
@@ -87,14 +87,6 @@ pub struct Plan {
     /// What goes wrong, and when.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// The least and the most of something drawn uniformly.

@@ -88,8 +88,8 @@ fn swarm(plan: &Plan) -> String {
     if plan.block_sync {
         parts.push("block sync".to_owned());
     }
-    if plan.retain_blocks > 0 {
-        parts.push(format!("keeps {} blocks", plan.retain_blocks));
+    if let Some(blocks) = plan.retain_blocks {
+        parts.push(format!("keeps {blocks} blocks"));
     }
     match plan.timeouts.empty_blocks {
         EmptyBlocksMs::Always => {}

@@ -41,7 +41,7 @@ struct File {
     #[serde(default)]
     block_sync: bool,
     #[serde(default)]
-    retain_blocks: u64,
+    retain_blocks: Option<u64>,
     tx_every_ms: Option<u64>,
     #[serde(default)]
     clients: Clients,

@@ -78,7 +78,7 @@ impl Host {
         };
         let store = StoreConfig {
             wal: log,
-            retain_blocks: (plan.retain_blocks > 0).then_some(plan.retain_blocks),
+            retain_blocks: plan.retain_blocks,
         };
         let validator = EngineValidator::new(genesis(plan, cast), config, store, keys);
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
