@@ -114,6 +114,12 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     if !overrides.no_faults {
         if !overrides.beyond_one_third {
             reconfigure::draw(&choices, &mut plan, height_ms);
+            if plan.powers.len() > 1 && plan.one_may_decide_alone() {
+                // Its heights would take no longer than its disk: nobody could follow.
+                let delay = link.latency_us.max.div_ceil(1_000);
+                plan.timeouts.skip_commit = false;
+                plan.timeouts.commit = plan.timeouts.commit.max(2 * delay);
+            }
         }
         plan.faults = draw_faults(&choices, &plan, height_ms);
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);

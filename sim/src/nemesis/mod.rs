@@ -2,6 +2,7 @@
 mod draw;
 mod faults;
 mod plan;
+mod powers;
 mod reconfigure;
 
 pub use draw::{Overrides, draw};

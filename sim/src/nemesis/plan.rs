@@ -462,45 +462,6 @@ impl Plan {
         }
     }
 
-    /// The least and the most power that a node can ever have, whichever changes are committed, in
-    /// whatever order.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    #[must_use]
-    pub fn power_range(&self, node: u16) -> MinMax {
-        let first = self.powers[usize::from(node)];
-        let changes = self.changes.iter().filter(|change| change.node == node);
-        let (min, max) = changes.fold((first, first), |(min, max), change| {
-            (min.min(change.power), max.max(change.power))
-        });
-        MinMax { min, max }
-    }
-
-    /// The most power that byzantine validators can have, and the least that all can have then.
-    #[must_use]
-    pub fn worst_powers(&self) -> (u64, u64) {
-        let nodes = 0..u16::try_from(self.powers.len()).unwrap_or(u16::MAX);
-        nodes.fold((0, 0), |(bad, total): (u64, u64), node| {
-            let range = self.power_range(node);
-            if self.byzantine.iter().any(|b| b.node == node) {
-                (
-                    bad.saturating_add(range.max),
-                    total.saturating_add(range.max),
-                )
-            } else {
-                (bad, total.saturating_add(range.min))
-            }
-        })
-    }
-
-    /// Whether byzantine power stays below one third in every set that the changes can lead to.
-    #[must_use]
-    pub fn is_within_one_third(&self) -> bool {
-        let (bad, total) = self.worst_powers();
-        bad == 0 || bad.saturating_mul(3) < total
-    }
-
     /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the
     /// way, so that a node which is not stuck has rarely anything to announce.
     #[must_use]

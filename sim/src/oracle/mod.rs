@@ -19,6 +19,7 @@ use crate::trace::{Event, What};
 
 mod agreement;
 mod block;
+mod bounded_work;
 mod chain_integrity;
 mod decision_justified;
 mod evidence;
@@ -69,6 +70,8 @@ pub struct Setup {
     pub verify: Arc<dyn Verify>,
     /// Whether agreement is promised: byzantine power below one third of every set of the run.
     pub within_one_third: bool,
+    /// How many events the run may take.
+    pub most_events: u64,
 }
 
 /// A node.
@@ -163,6 +166,7 @@ impl Judge {
             Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
             Box::new(sign_state_durable::SignStateDurable::default()),
             Box::new(round_skip::RoundSkip::default()),
+            Box::new(bounded_work::BoundedWork::new(setup.most_events)),
         ];
         if setup.within_one_third {
             watchers.push(Box::new(peer_blame::PeerBlame::default()));

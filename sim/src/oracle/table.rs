@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 17] = [
+pub const ORACLES: [(&str, &str, &str); 18] = [
     (
         "sign_state_durable",
         "a correct node sends what it signed only after its sign state is durable",
@@ -11,6 +11,11 @@ pub const ORACLES: [(&str, &str, &str); 17] = [
         "round_skip",
         "a correct node that hears more than 1/3 in the next round signs no more in its old one",
         "L55 of arXiv 1807.04938; L7; scenario NX04",
+    ),
+    (
+        "bounded_work",
+        "a run takes no more events than its nodes and heights allow",
+        "T4: no livelock",
     ),
     (
         "recovery",

@@ -65,6 +65,7 @@ pub(super) fn setup(nodes: usize, byzantine: &[usize]) -> Setup {
         params: Params::default(),
         verify: Arc::new(Plain),
         within_one_third: 3 * byzantine.len() < nodes,
+        most_events: 10_000,
     }
 }
 

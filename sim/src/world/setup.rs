@@ -26,7 +26,16 @@ pub(super) fn setup(plan: &Plan, cast: &Cast) -> Setup {
         params: Params::default(),
         verify: Arc::clone(&cast.verify),
         within_one_third: plan.is_within_one_third(),
+        most_events: most_events(plan),
     }
+}
+
+/// How many events a run may take. Seeds take up to 300 for each pair of nodes and height, and
+/// where some nodes wait for others up to 170,000 in all.
+fn most_events(plan: &Plan) -> u64 {
+    let nodes = plan.powers.len() as u64;
+    let heights = plan.heights + plan.stable_heights;
+    1_000_000 + 2_000 * nodes * nodes * heights
 }
 
 /// The name of every simulated chain.

@@ -119,3 +119,17 @@ fn a_correct_node_that_does_not_start_again_is_found_and_a_byzantine_one_is_not(
     history.crash(1).start(1, 0);
     assert_eq!(history.fired(), "none");
 }
+
+#[test]
+fn a_run_without_end_is_found_and_the_last_event_that_is_allowed_is_left_alone() {
+    let most = setup(4, &[]).most_events;
+    let work = |events: u64| {
+        let mut history = History::new(setup(4, &[]));
+        for _ in 0..events {
+            history.happens(1, What::Fired { timer: "gossip" });
+        }
+        history.fired()
+    };
+    assert_eq!(work(most - 1), "none");
+    assert_eq!(work(most + 1), "bounded_work");
+}
