@@ -73,7 +73,8 @@ pub enum Output {
         /// The bytes.
         frame: Frame,
     },
-    /// Fire this timer at this local time, and not at an earlier wish.
+    /// Fire this timer at this local time, and not at an earlier wish. Woken too early, the node
+    /// only repeats its wish.
     Arm {
         /// Which timer.
         timer: Timer,

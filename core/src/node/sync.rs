@@ -91,13 +91,15 @@ impl Node {
         }
     }
 
-    /// The answer to a question for a block. If it is not here, what is comes first, in the same
-    /// frame: who asks for what was removed since must not take it for a lie.
+    /// The answer to a question for a block. If it was removed, what is here comes first, in the
+    /// same frame: who heard of it before must not take that for a lie.
     fn frame_of_answer(&self, height: Height, decided: Option<&Decided>) -> Frame {
-        match decided.and_then(response) {
-            Some(response) => frame_of(vec![response]),
-            None => frame_of(vec![self.status(), SyncMessage::NoBlockResponse { height }]),
-        }
+        let none = SyncMessage::NoBlockResponse { height };
+        frame_of(match decided.and_then(response) {
+            Some(response) => vec![response],
+            None if height < self.base => vec![self.status(), none],
+            None => vec![none],
+        })
     }
 
     fn admit(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) -> bool {

@@ -114,7 +114,7 @@ impl Verify for Remembered {
 /// signing it again. A signature is a hash of key and message that nobody else in the simulation
 /// works out, so nobody has one that was not given. It remembers nothing.
 #[derive(Debug)]
-struct Ideal;
+pub struct Ideal;
 
 impl Ideal {
     fn sign(key: &PublicKey, message: &[u8]) -> Signature {

@@ -26,7 +26,7 @@ pub const MAX_WAITING_BYTES: usize = 2 << 20;
 /// How many committed transactions are remembered, so that they are not taken again.
 pub const MAX_RECENT: usize = 10_000;
 /// For how many blocks they are remembered: who has not heard of a block by then is far behind.
-pub const MAX_RECENT_BLOCKS: usize = 100;
+pub const MAX_RECENT_BLOCKS: usize = 256;
 /// How many peers that sent a transaction are remembered with it. One more is only offered what it
 /// has.
 const MAX_SENDERS: usize = 8;

@@ -348,12 +348,7 @@ fn a_block_that_is_not_there_is_answered_so() {
     let frame = Frame::encode(Channel::BlockSync, vec![ask]);
     let from = PeerId(2);
     net.input(0, Input::Receive { from, frame });
-    let status = SyncMessage::StatusResponse {
-        base: Height::FIRST,
-        height: net.hosts[0].node.consensus().chain().height,
-    };
-    let none = SyncMessage::NoBlockResponse { height };
-    let answer = [status, none].map(Message::BlockSync).to_vec();
-    let answer = Frame::encode(Channel::BlockSync, answer);
+    let answer = Message::BlockSync(SyncMessage::NoBlockResponse { height });
+    let answer = Frame::encode(Channel::BlockSync, vec![answer]);
     assert!(net.mail.contains(&(PeerId(0), from, answer)));
 }
