@@ -282,8 +282,8 @@ impl BlockSync {
         Ok(())
     }
 
-    /// A peer says that it does not have a block. It may have removed the block since it claimed it;
-    /// then its claim has come with this.
+    /// A peer says that it does not have a block. It may have removed the block since it claimed
+    /// it; then its claim has come with this.
     pub fn on_no_block(&mut self, peer: PeerId, height: Height, out: &mut Vec<Out>) {
         let removed = |state: &Peer| height < state.base;
         if self.take_request(peer, height) && !self.peers.get(&peer).is_some_and(removed) {

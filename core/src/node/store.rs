@@ -219,8 +219,8 @@ impl Store {
     }
 
     /// Carries out a commit: log, block, end of height, application, state, each durable before the
-    /// next; then removes what is not kept. The log comes first, so that a stored block's height has
-    /// a record of its own: an end of height is found by its last record.
+    /// next; then removes what is not kept. The log comes first, so that a stored block's height
+    /// has a record of its own: an end of height is found by its last record.
     ///
     /// # Errors
     /// What the storage says; the store must not be used again.

@@ -1,5 +1,5 @@
-//! Verified start on data whose old blocks were removed: the checkpoint stands for them, and what is
-//! there is verified as before.
+//! Verified start on data whose old blocks were removed: the checkpoint stands for them, and what
+//! is there is verified as before.
 
 use super::{
     start::{names, put},
