@@ -289,6 +289,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         },
                         clock_offsets_ms,
                         block_sync,
+                        retain_blocks: None,
                         starts_late_ms,
                         tx_every_ms: 50,
                         clients: Clients::default(),

@@ -112,7 +112,7 @@ pub struct Received {
 /// What is known of a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Peer {
-    /// It says it has the blocks from here...
+    /// It says it has the blocks from here. Never goes back: peers remove old blocks...
     base: Height,
     /// ... to here. Never goes back: a peer cannot lose blocks, and messages overtake each other.
     height: Height,
@@ -252,7 +252,7 @@ impl BlockSync {
     /// A peer says which blocks it has.
     pub fn on_status(&mut self, peer: PeerId, (base, height): (Height, Height)) {
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.base = base.max(Height::FIRST);
+            state.base = base.max(state.base);
             self.heard = true;
             self.changed = true;
             self.on_claim(peer, height);
@@ -282,9 +282,11 @@ impl BlockSync {
         Ok(())
     }
 
-    /// A peer says that it does not have a block.
+    /// A peer says that it does not have a block. It may have removed the block since it claimed
+    /// it; then its claim has come with this.
     pub fn on_no_block(&mut self, peer: PeerId, height: Height, out: &mut Vec<Out>) {
-        if self.take_request(peer, height) {
+        let removed = |state: &Peer| height < state.base;
+        if self.take_request(peer, height) && !self.peers.get(&peer).is_some_and(removed) {
             self.ban(peer, Fault::NotThere(height), out);
         }
     }

@@ -347,6 +347,31 @@ fn a_node_that_hears_nothing_waits_for_its_patience() {
 }
 
 #[test]
+fn a_peer_that_has_removed_a_block_and_says_so_is_not_banned() {
+    let mut sync = syncing(&[(A, 9)]);
+    assert_eq!(asked(&run(&mut sync, NOW)), [(A, 1)]);
+    sync.on_status(A, (Height(2), Height(9)));
+    let mut out = Vec::new();
+    sync.on_no_block(A, Height(1), &mut out);
+    assert_eq!(out, []);
+    assert_eq!(asked(&run(&mut sync, NOW)), [], "nobody has it");
+    // Block 1 comes from elsewhere.
+    sync.advance(Height(2));
+    assert_eq!(asked(&run(&mut sync, NOW)), [(A, 2)]);
+    sync.on_status(A, (Height(1), Height(9)));
+    sync.on_no_block(A, Height(2), &mut out);
+    assert_eq!(faults(&out), [(A, Fault::NotThere(Height(2)))]);
+}
+
+#[test]
+fn nobody_is_asked_for_what_all_have_removed() {
+    let mut sync = syncing(&[(A, 9)]);
+    sync.on_status(A, (Height(2), Height(9)));
+    assert!(sync.is_caught_up(NOW), "nobody can help");
+    assert_eq!(asked(&run(&mut sync, NOW)), []);
+}
+
+#[test]
 fn liars_do_not_hold_a_node_back() {
     let mut sync = syncing(&[(A, 1_000_000), (B, u64::MAX)]);
     run(&mut sync, NOW);

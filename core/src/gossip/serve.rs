@@ -49,6 +49,8 @@ pub trait View {
     fn wanted_block(&self) -> Option<(BlockId, bool)>;
     /// The round whose precommits decide the current height.
     fn commit_round(&self) -> Option<Round>;
+    /// Decided blocks below this height are not stored here any more.
+    fn base(&self) -> Height;
     /// A decided block, if it is in memory: its parts and its commit.
     fn stored(&self, height: Height) -> Option<(&PartSet, &Commit)>;
     /// A precommit of a decided block that is in memory.
@@ -270,6 +272,9 @@ impl Gossip {
         messages: &mut Vec<Message>,
         out: &mut Vec<Out>,
     ) {
+        if height < view.base() {
+            return; // nobody can be helped with what is gone
+        }
         let Some((parts, commit)) = view.stored(height) else {
             if self.loading.insert(height) {
                 out.push(Out::Load(height));

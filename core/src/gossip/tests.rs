@@ -110,6 +110,10 @@ impl View for Small {
     fn commit_round(&self) -> Option<Round> {
         None
     }
+    fn base(&self) -> Height {
+        Height::ZERO
+    }
+
     fn stored(&self, _: Height) -> Option<(&PartSet, &Commit)> {
         None
     }

@@ -3,6 +3,7 @@
 mod chain;
 mod changes;
 mod evidence;
+mod stored;
 
 use super::*;
 use crate::{
@@ -147,7 +148,7 @@ fn a_block_survives_its_encoding_and_shows_tampering() {
 fn blocks_and_state_are_read_back_and_damage_is_reported() {
     let mut storage = MemoryStorage::default();
     storage.create_dir("l").unwrap();
-    let ledger = Ledger::create(&mut storage, "l").unwrap();
+    let mut ledger = Ledger::create(&mut storage, "l").unwrap();
     assert_eq!(ledger.height(&mut storage), Ok(Height(0)));
     assert_eq!(ledger.load_state(&mut storage), Ok(None));
     let (state, _, stored) = two_blocks();

@@ -30,7 +30,12 @@ impl Node {
     }
 
     /// The next height begins: the decision is durable everywhere it must be.
-    pub(super) fn on_committed(&mut self, now: Time, height: Height, out: &mut Vec<Output>) {
+    pub(super) fn on_committed(
+        &mut self,
+        now: Time,
+        (height, base): (Height, Height),
+        out: &mut Vec<Output>,
+    ) {
         let Some(Committing {
             decision,
             state,
@@ -40,6 +45,7 @@ impl Node {
             return;
         };
         assert_eq!(height, state.height, "commits become durable in order");
+        self.base = base;
         let validators = Arc::clone(self.consensus.validators());
         let (parts, commit) = (decision.parts.clone(), decision.commit.clone());
         let decided = Decided {
@@ -117,6 +123,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         self.gossip.on_loaded(now, height, &view, &mut self.outs);
         self.flush_gossip(out);

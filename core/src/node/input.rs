@@ -45,8 +45,13 @@ pub enum Input {
     Fire(Timer),
     /// All records up to this one, and the sign states saved with them, are durable.
     Durable(Lsn),
-    /// The commit of this height has been carried out and is durable.
-    Committed(Height),
+    /// A commit has been carried out and is durable.
+    Committed {
+        /// Its height.
+        height: Height,
+        /// The first block that is still stored.
+        base: Height,
+    },
     /// The answer to [`Output::Load`]; `None` if there is no such block.
     Loaded {
         /// The height asked for.
@@ -68,7 +73,8 @@ pub enum Output {
         /// The bytes.
         frame: Frame,
     },
-    /// Fire this timer at this local time, and not at an earlier wish.
+    /// Fire this timer at this local time, and not at an earlier wish. Woken too early, the node
+    /// only repeats its wish.
     Arm {
         /// Which timer.
         timer: Timer,

@@ -9,6 +9,7 @@
 
 mod commit;
 mod evidence;
+mod handshake;
 mod input;
 mod inspect;
 mod observe;
@@ -28,13 +29,14 @@ use std::{
 };
 
 pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER_VALIDATOR};
+pub use handshake::StartError;
 pub use input::{Input, Output, Rejection, Timer};
 pub use offer::{MAX_WAITING_OWN, OfferError};
 pub(crate) use own::slot_of_own;
 pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
-pub use store::{StartError, Store, StoreConfig, StoreError};
+pub use store::{MAX_PRUNED, Store, StoreConfig, StoreError};
 
 use crate::{
     app::App,
@@ -107,6 +109,8 @@ pub struct Node {
     unsigned: BTreeMap<SignSlot, Action>,
     committing: Option<Committing>,
     cache: BTreeMap<Height, Decided>,
+    /// The first block that the host has stored.
+    base: Height,
     /// Messages of the next height that came while this one was still being finished.
     stash: BTreeMap<PeerId, VecDeque<Message>>,
     blocksync: BlockSync,
@@ -146,7 +150,7 @@ impl Node {
             Input::Fire(Timer::Gossip) => self.on_gossip_timer(now, out),
             Input::Fire(Timer::BlockSync) => self.blocksync.on_wake(),
             Input::Durable(lsn) => self.on_durable(now, lsn, out),
-            Input::Committed(height) => self.on_committed(now, height, out),
+            Input::Committed { height, base } => self.on_committed(now, (height, base), out),
             Input::Loaded { height, block } => self.on_loaded(now, height, block, out),
             Input::Submit(tx) => self.on_submit(now, tx, out),
         }
@@ -164,6 +168,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         self.gossip.add_peer(now, peer, &view, &mut self.outs);
         let pending = self.evidence.pending(MAX_PENDING);
@@ -191,6 +196,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         let told = self
             .gossip
@@ -371,6 +377,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         self.gossip.on_wake(now, &view, &mut self.outs);
         let pending = self.evidence.pending(MAX_EVIDENCE);

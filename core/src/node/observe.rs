@@ -40,7 +40,7 @@ fn name(input: &Input) -> &'static str {
         Input::Receive { .. } => "Receive",
         Input::Fire(_) => "Fire",
         Input::Durable(_) => "Durable",
-        Input::Committed(_) => "Committed",
+        Input::Committed { .. } => "Committed",
         Input::Loaded { .. } => "Loaded",
         Input::Submit(_) => "Submit",
     }

@@ -18,7 +18,7 @@ use crate::{
         own::{Unreleased, slot_of_own},
     },
     privval::{SignSlot, SignState},
-    types::{Block, BlockId, Commit, Lsn, Span, Time, ValidatorIndex, VoteKind},
+    types::{Block, BlockId, Commit, Height, Lsn, Span, Time, ValidatorIndex, VoteKind},
 };
 
 /// What [`crate::node::Store::start`] found on the disk.
@@ -32,6 +32,8 @@ pub struct Recovered {
     pub sign: SignState,
     /// The last applied block, `None` before the first.
     pub last: Option<Decided>,
+    /// The first of the stored blocks up to the last one, 0 if there is none.
+    pub base: Height,
     /// The log after the end of the last applied height.
     pub log: Vec<(Lsn, Entry)>,
     /// The number of the next record.
@@ -117,6 +119,7 @@ impl Node {
             unreleased: VecDeque::new(),
             unsigned: BTreeMap::new(),
             committing: None,
+            base: found.base,
             cache: found.last.into_iter().map(|last| (height, last)).collect(),
             stash: BTreeMap::new(),
             blocksync: BlockSync::new(config.sync.clone(), height.next()),

@@ -1,30 +1,40 @@
 //! Carries out a node's durable outputs on a storage, and finds everything again at start.
 //!
 //! One piece of code does the engine's I/O, and every host uses it: the simulator, the tools, a
-//! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `state` and `app`.
+//! real host. Below one directory lie `wal/` (the log), `sign_state`, `blocks/`, `validators/`,
+//! `state`, `app` and, if old blocks are removed, `checkpoint`.
 //!
 //! At a commit the order is: log synced, block stored, end of height in the log, application
 //! stored, state stored; each durable before the next. So after a crash the stored heights satisfy
 //! `state <= app <= blocks <= state + 1`, and what is missing is executed again from the stored
-//! block.
+//! block. Only then are blocks removed that nobody wants to keep.
 
 use std::sync::Arc;
 
 use crate::{
     app::App,
-    ledger::{Genesis, GenesisError, Ledger, LedgerError, State, StoredBlock, load, sealed},
-    node::{Decided, Entry, Input, Output, Record, Recovered},
-    privval::{SignFile, SignFileError, SignState},
-    storage::{Storage, StorageError, write_atomic},
+    ledger::{Checkpoint, Genesis, Ledger, LedgerError, State, StoredBlock},
+    node::{
+        Decided, Entry, Input, Output, Record, Recovered, StartError,
+        handshake::{catch_up, save_app},
+    },
+    privval::{SignFile, SignState},
+    storage::{Storage, StorageError},
     types::{Commit, Height, Lsn, Time, ValidatorSet},
     wal::{self, Appender, Options, Snapshot, WalError},
 };
 
-/// How a store writes its log.
+/// At most so many blocks are removed at once; fewer if fewer are kept.
+pub const MAX_PRUNED: u64 = 16;
+
+/// How a store writes its log, and what it keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreConfig {
     /// Segments and format.
     pub wal: Options,
+    /// How many of the newest blocks are kept at least, at least 1; `None` keeps all. At most
+    /// half as many again are there, and at most [`MAX_PRUNED`] more.
+    pub retain_blocks: Option<u64>,
 }
 
 /// Why a durable output could not be carried out. The node must stop: what is on the disk is
@@ -42,66 +52,6 @@ pub enum StoreError {
     Ledger(#[from] LedgerError),
 }
 
-/// Why a node does not start. Nothing has been changed on the disk that was not a step of recovery.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// Reading or repairing failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The sign state cannot be read.
-    #[error(transparent)]
-    Sign(#[from] SignFileError),
-    /// The genesis is impossible.
-    #[error("genesis: {0}")]
-    Genesis(#[from] GenesisError),
-    /// Heights on the disk contradict the order in which they are written.
-    #[error("blocks up to {blocks}, application at {app}, state at {state}: restore the directory")]
-    Heights {
-        /// The last stored block.
-        blocks: Height,
-        /// The application's height.
-        app: Height,
-        /// The state's height.
-        state: Height,
-    },
-    /// The state is gone, but blocks or signatures show that the node has been at work. Beginning
-    /// anew would forget what was signed.
-    #[error("the state is missing from a directory that was in use: restore it")]
-    StateLost,
-    /// The disk belongs to another chain.
-    #[error("the directory belongs to another chain")]
-    OtherChain,
-    /// Executing a stored block again gave another application hash than the chain has.
-    #[error("the application hash after height {0} is not the chain's")]
-    AppHash(Height),
-    /// A log entry has a right checksum but no meaning.
-    #[error("log entry {index}: {what}")]
-    LogEntry {
-        /// The entry.
-        index: u64,
-        /// What is wrong.
-        what: String,
-    },
-}
-
-impl From<StorageError> for StartError {
-    fn from(error: StorageError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl From<WalError> for StartError {
-    fn from(error: WalError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl From<LedgerError> for StartError {
-    fn from(error: LedgerError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// An open data directory.
 #[derive(Debug)]
 pub struct Store {
@@ -112,6 +62,9 @@ pub struct Store {
     /// the validator would refuse its own slot for ever and the others could miss its vote.
     unwritten_sign: Option<SignState>,
     ledger: Ledger,
+    /// The height of the checkpoint: blocks from here on are stored; 0 if all are.
+    base: Height,
+    retain_blocks: Option<u64>,
     /// Where the log of the last height but one ended: older segments are not needed.
     ended: Snapshot,
 }
@@ -145,7 +98,8 @@ impl Store {
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
-        let (state, app, caught_up) = catch_up(storage, dir, &ledger, state)?;
+        let base = begin_retaining(storage, &ledger, genesis, config)?;
+        let (state, app, caught_up) = catch_up(storage, dir, (&ledger, base), state)?;
         let (sign, sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
@@ -155,6 +109,8 @@ impl Store {
             sign,
             unwritten_sign: None,
             ledger,
+            base,
+            retain_blocks: config.retain_blocks,
             ended,
         };
         let last = match state.height {
@@ -170,11 +126,13 @@ impl Store {
             })?;
             entries.push((Lsn(entry.index), decoded));
         }
+        let state_height = state.height;
         let found = Recovered {
             state,
             app,
             sign: sign_state,
             last,
+            base: base.max(state_height.min(Height::FIRST)),
             log: entries,
             next_lsn,
             replayed: caught_up,
@@ -206,7 +164,8 @@ impl Store {
                 app,
             } => {
                 self.commit(storage, decision, validators, (state, app))?;
-                return Ok(Some(Input::Committed(state.height)));
+                let (height, base) = (state.height, self.base.max(Height::FIRST));
+                return Ok(Some(Input::Committed { height, base }));
             }
             Output::Load { height } => {
                 let (height, block) = (*height, self.load(storage, *height)?.map(Box::new));
@@ -260,8 +219,8 @@ impl Store {
     }
 
     /// Carries out a commit: log, block, end of height, application, state, each durable before the
-    /// next. The log comes first, so that a stored block's height has a record of its own: an end
-    /// of height is found by its last record.
+    /// next; then removes what is not kept. The log comes first, so that a stored block's height
+    /// has a record of its own: an end of height is found by its last record.
     ///
     /// # Errors
     /// What the storage says; the store must not be used again.
@@ -286,6 +245,19 @@ impl Store {
         self.log.release_lock_to(storage, self.ended.index)?;
         self.log.purge(storage)?;
         self.ended = ended;
+        self.prune(storage, state.height)
+    }
+
+    /// Removes old blocks after a commit, some at once: each time the checkpoint is written.
+    fn prune(&mut self, storage: &mut dyn Storage, height: Height) -> Result<(), StoreError> {
+        let Some(retain) = self.retain_blocks.map(|retain| retain.max(1)) else {
+            return Ok(());
+        };
+        let to = Height(self.base.0 + (retain / 2).clamp(1, MAX_PRUNED));
+        if to.0 + retain <= height.next().0 {
+            self.ledger.prune(storage, to)?;
+            self.base = to;
+        }
         Ok(())
     }
 
@@ -338,6 +310,29 @@ impl Store {
     }
 }
 
+/// The height of the checkpoint. A directory whose blocks are to be removed gets one, of the
+/// genesis; whatever a crash has brought back below it is removed.
+fn begin_retaining(
+    storage: &mut dyn Storage,
+    ledger: &Ledger,
+    genesis: &Genesis,
+    config: StoreConfig,
+) -> Result<Height, StartError> {
+    let checkpoint = ledger.load_checkpoint(storage)?;
+    match (checkpoint, config.retain_blocks) {
+        (Some(checkpoint), _) => {
+            let base = checkpoint.state.height;
+            ledger.remove_below(storage, base)?;
+            Ok(base)
+        }
+        (None, Some(_)) => {
+            ledger.save_checkpoint(storage, &Checkpoint::genesis(genesis)?)?;
+            Ok(Height::ZERO)
+        }
+        (None, None) => Ok(Height::ZERO),
+    }
+}
+
 /// Whether a directory without a state shows traces of work.
 fn was_used(storage: &mut dyn Storage, dir: &str, ledger: &Ledger) -> bool {
     let signed = SignFile::open(storage, dir).is_ok_and(|(_, state)| state.last().is_some());
@@ -387,61 +382,6 @@ fn create(
     save_app(storage, dir, &App::default())?;
     ledger.save_state(storage, &state)?;
     Ok(state)
-}
-
-fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), StorageError> {
-    write_atomic(storage, dir, "app", &sealed(app))
-}
-
-/// The handshake (Tendermint's `ReplayBlocks`): executes stored blocks that application or state
-/// have not seen, and says how many. Each header tells the application hash before its block.
-fn catch_up(
-    storage: &mut dyn Storage,
-    dir: &str,
-    ledger: &Ledger,
-    state: State,
-) -> Result<(State, App, u64), StartError> {
-    let app: App = load(storage, &format!("{dir}/app"))?.unwrap_or_default();
-    let blocks = ledger.height(storage)?;
-    let heights = StartError::Heights {
-        blocks,
-        app: app.height(),
-        state: state.height,
-    };
-    let in_order =
-        state.height <= blocks && blocks <= state.height.next() && app.height() <= blocks;
-    if !in_order {
-        return Err(heights);
-    }
-    let (mut state, mut app, mut replayed) = (state, app, 0);
-    while app.height() < state.height {
-        let stored = ledger.load_block(storage, app.height().next())?;
-        let stored = stored.ok_or(heights.clone())?;
-        if stored.block.header.app_hash != app.hash() {
-            return Err(StartError::AppHash(app.height()));
-        }
-        app.execute(stored.block.header.height, &stored.block.txs);
-        replayed += 1;
-    }
-    if app.height() == state.height && app.hash() != state.app_hash {
-        return Err(StartError::AppHash(app.height()));
-    }
-    if blocks > state.height {
-        let stored = ledger.load_block(storage, blocks)?.ok_or(heights)?;
-        let (id, _) = stored.block.cut();
-        if app.height() == state.height {
-            (state, app) = state.apply(&app, id, &stored.block);
-            save_app(storage, dir, &app)?;
-        } else {
-            // The application was stored, the state was not: only the state is computed.
-            state = state.apply_executed(&app, id, &stored.block);
-        }
-        replayed += 1;
-        ledger.save_state(storage, &state)?;
-    } else if replayed > 0 {
-        save_app(storage, dir, &app)?;
-    }
-    Ok((state, app, replayed))
 }
 
 /// Opens the log behind the end of `height`, writing that end if a crash came before it.

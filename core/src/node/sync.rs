@@ -54,9 +54,7 @@ impl Node {
         match message {
             SyncMessage::StatusRequest => {
                 if self.admit(now, from, out) {
-                    let height = self.consensus.chain().height;
-                    let base = height.min(Height::FIRST);
-                    send(from, SyncMessage::StatusResponse { base, height }, out);
+                    send(from, self.status(), out);
                 }
             }
             SyncMessage::BlockRequest { height } => {
@@ -85,6 +83,25 @@ impl Node {
         }
     }
 
+    /// Which blocks are here.
+    fn status(&self) -> SyncMessage {
+        SyncMessage::StatusResponse {
+            base: self.base,
+            height: self.consensus.chain().height,
+        }
+    }
+
+    /// The answer to a question for a block. If it was removed, what is here comes first, in the
+    /// same frame: who heard of it before must not take that for a lie.
+    fn frame_of_answer(&self, height: Height, decided: Option<&Decided>) -> Frame {
+        let none = SyncMessage::NoBlockResponse { height };
+        frame_of(match decided.and_then(response) {
+            Some(response) => vec![response],
+            None if height < self.base => vec![self.status(), none],
+            None => vec![none],
+        })
+    }
+
     fn admit(&mut self, now: Time, peer: PeerId, out: &mut Vec<Output>) -> bool {
         let admitted = self.server.admit(now, peer);
         if !admitted {
@@ -94,10 +111,12 @@ impl Node {
     }
 
     fn on_block_request(&mut self, from: PeerId, height: Height, out: &mut Vec<Output>) {
-        if height > self.consensus.chain().height {
-            send(from, SyncMessage::NoBlockResponse { height }, out);
+        if height > self.consensus.chain().height || height < self.base {
+            let frame = self.frame_of_answer(height, None);
+            out.push(Output::Send { to: from, frame });
         } else if let Some(decided) = self.cache.get(&height) {
-            send(from, response(height, Some(decided)), out);
+            let frame = self.frame_of_answer(height, Some(decided));
+            out.push(Output::Send { to: from, frame });
         } else {
             match self.server.wait_for(from, height) {
                 Answer::Load => out.push(Output::Load { height }),
@@ -118,7 +137,7 @@ impl Node {
         if peers.is_empty() {
             return;
         }
-        let frame = frame_of(response(height, block));
+        let frame = self.frame_of_answer(height, block);
         for to in peers {
             let frame = frame.clone();
             out.push(Output::Send { to, frame });
@@ -210,6 +229,7 @@ impl Node {
         let view = NodeView {
             consensus: &self.consensus,
             cache: &self.cache,
+            base: self.base,
         };
         self.gossip.announce(now, &view, &mut self.outs);
         self.flush_gossip(out);
@@ -253,24 +273,21 @@ fn height_of(message: &Message) -> Option<Height> {
     }
 }
 
-/// The answer to a question for a block, `None` if it is not stored here.
-fn response(height: Height, decided: Option<&Decided>) -> SyncMessage {
-    let found = decided.and_then(|decided| {
-        let block = Block::decode(&decided.parts.assemble()?).ok()?;
-        Some(SyncMessage::BlockResponse {
-            block: Arc::new(block),
-            commit: Box::new(decided.commit.clone()),
-        })
-    });
-    found.unwrap_or(SyncMessage::NoBlockResponse { height })
+fn response(decided: &Decided) -> Option<SyncMessage> {
+    let block = Block::decode(&decided.parts.assemble()?).ok()?;
+    Some(SyncMessage::BlockResponse {
+        block: Arc::new(block),
+        commit: Box::new(decided.commit.clone()),
+    })
 }
 
-fn frame_of(message: SyncMessage) -> Frame {
-    Frame::encode(Channel::BlockSync, vec![Message::BlockSync(message)])
+fn frame_of(messages: Vec<SyncMessage>) -> Frame {
+    let messages = messages.into_iter().map(Message::BlockSync).collect();
+    Frame::encode(Channel::BlockSync, messages)
 }
 
 fn send(to: PeerId, message: SyncMessage, out: &mut Vec<Output>) {
-    let frame = frame_of(message);
+    let frame = frame_of(vec![message]);
     out.push(Output::Send { to, frame });
 }
 

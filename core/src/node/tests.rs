@@ -5,6 +5,7 @@ mod api;
 mod evidence;
 mod handshake;
 mod peers;
+mod pruning;
 mod sign_state;
 mod sync;
 mod txs;
@@ -41,6 +42,8 @@ type Lie = fn(&Message) -> Option<Message>;
 struct Net {
     now: Time,
     config: Config,
+    /// How many blocks each node keeps; all without.
+    retain_blocks: Option<u64>,
     lies: BTreeMap<PeerId, Lie>,
     hosts: Vec<Host>,
     mail: VecDeque<(PeerId, PeerId, Frame)>,
@@ -89,11 +92,16 @@ impl Net {
     }
 
     fn with(n: u8, config: Config) -> Self {
+        Self::keeping(n, config, None)
+    }
+
+    fn keeping(n: u8, config: Config, retain_blocks: Option<u64>) -> Self {
         let now = Time(1_000_000_000);
         let hosts = (0..n).map(|_| None).collect::<Vec<Option<Host>>>();
         let mut net = Self {
             now,
             config,
+            retain_blocks,
             lies: BTreeMap::new(),
             hosts: Vec::new(),
             mail: VecDeque::new(),
@@ -123,6 +131,7 @@ impl Net {
                 preallocate_bytes: 0,
                 ..config.wal
             },
+            retain_blocks: self.retain_blocks,
         };
         let (store, found) = Store::start(&mut disk, "data", &genesis(n), small).unwrap();
         let mut out = Vec::new();

@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct NodeView<'a> {
     pub(super) consensus: &'a Consensus,
     pub(super) cache: &'a BTreeMap<Height, Decided>,
+    /// Blocks below are not stored.
+    pub(super) base: Height,
 }
 
 impl NodeView<'_> {
@@ -111,6 +113,10 @@ impl View for NodeView<'_> {
 
     fn commit_round(&self) -> Option<Round> {
         self.consensus.commit_round()
+    }
+
+    fn base(&self) -> Height {
+        self.base
     }
 
     fn stored(&self, height: Height) -> Option<(&PartSet, &Commit)> {

@@ -388,6 +388,7 @@ fn node(
         app: point.app.clone(),
         sign: SignState::default(),
         last: point.last.clone(),
+        base: chain.base.max(point.state.height.min(Height::FIRST)),
         log: Vec::new(),
         next_lsn: first.map_or(recording.next_lsn, |(lsn, _)| *lsn),
         replayed: 0,

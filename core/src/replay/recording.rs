@@ -30,7 +30,8 @@ pub struct Recording {
     pub torn: Option<TornTail>,
     /// The number of the next record.
     pub next_lsn: Lsn,
-    /// The records before the first end of height: their height began in a removed segment.
+    /// The records of heights whose beginning is not known: in the log it was removed with a
+    /// segment, or it lies before the checkpoint.
     pub skipped: u64,
     /// What contradicts the rules of the log.
     wrong: Option<String>,
@@ -96,6 +97,14 @@ impl Recording {
 
     fn complain(&mut self, what: String) {
         self.wrong.get_or_insert(what);
+    }
+
+    /// Leaves out the heights up to `base`: what they began with is not known any more.
+    pub fn skip_to(&mut self, base: Height) {
+        let known = |part: &Part| part.height > base;
+        let first = self.parts.iter().position(known);
+        let gone = self.parts.drain(..first.unwrap_or(self.parts.len()));
+        self.skipped += gone.map(|part| part.records.len() as u64).sum::<u64>();
     }
 
     /// The heights after which parts begin.

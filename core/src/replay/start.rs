@@ -241,13 +241,18 @@ pub fn load(
     config: &Config,
     owner: &Owner,
 ) -> Result<(Playback, Chain), ReplayFailed> {
-    let recording = Recording::read(storage, dir)?;
+    let mut recording = Recording::read(storage, dir)?;
     let mut wanted = recording.begins_after();
     let state = Ledger::open(dir).load_state(storage)?;
     let app: Option<App> = ledger::load(storage, &format!("{dir}/app"))?;
     wanted.extend(state.map(|state| state.height));
     wanted.extend(app.map(|app| app.height()));
     let chain = Chain::execute(storage, dir, genesis, &*owner.verify, &wanted)?;
+    recording.skip_to(chain.base);
+    if recording.parts.is_empty() {
+        let what = format!("it ends before the checkpoint at height {}", chain.base);
+        return Err(ReplayFailed::Log(what));
+    }
     let verify = Arc::clone(&owner.verify);
     let playback = Playback::new(config, verify, owner.key, chain.clone(), recording)?;
     Ok((playback, chain))
@@ -361,6 +366,10 @@ fn stored(view: &mut Overlay<'_>, dir: &str, chain: &Chain) -> Result<SignState,
     let app: Option<App> = ledger::load(view, &format!("{dir}/app"))?;
     if let Some(app) = app {
         let (what, height) = ("application", app.height());
+        if height < chain.base {
+            let (app, oldest) = (height, chain.base);
+            return Err(StartError::AppHeightTooLow { app, oldest }.into());
+        }
         let made = chain.after(height);
         if made.is_none_or(|made| made.app != app) {
             return Err(ReplayFailed::Stored { what, height });
@@ -443,7 +452,11 @@ fn start(
         preallocate_bytes: 0,
         ..Options::default()
     };
-    let (_, found) = Store::start(view, dir, genesis, StoreConfig { wal: options })?;
+    let store = StoreConfig {
+        wal: options,
+        retain_blocks: None,
+    };
+    let (_, found) = Store::start(view, dir, genesis, store)?;
     let replayed = found.replayed;
     let signer =
         (owner.key).map(|key| Arc::new(RecordedSigner::new(key, &genesis.chain, &found.log)));

@@ -10,7 +10,7 @@ use engine::{
     ledger::Genesis,
     node::{Config, Input, Node, Output, Record, Store, StoreConfig, Timer},
     storage::MemoryStorage,
-    types::{ChainId, Message, Params, Time, Tx, ValidatorUpdate, VoteKind},
+    types::{ChainId, Height, Message, Params, Time, Tx, ValidatorUpdate, VoteKind},
 };
 
 /// What a consensus log tells, in the words of Tendermint v0.10's.
@@ -148,7 +148,8 @@ impl Host {
                         .commit(&mut self.disk, &decision, &validators, after)
                         .expect("a good disk");
                     self.events.push(Event::EndHeight(state.height.0));
-                    self.input(Input::Committed(state.height));
+                    let (height, base) = (state.height, Height::FIRST);
+                    self.input(Input::Committed { height, base });
                     self.submit_next();
                 }
                 Output::Notice(Notice::NewRoundStep(at)) => {

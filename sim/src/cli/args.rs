@@ -41,6 +41,9 @@ pub(super) struct Bench {
     /// Measures the write-ahead log on real files instead, in the system's temporary directory.
     #[arg(long)]
     pub(super) wal: bool,
+    /// Measures the memory of ever longer runs instead.
+    #[arg(long, conflicts_with = "wal")]
+    pub(super) long: bool,
     /// How long a log is read, in MiB.
     #[arg(long, value_name = "N", default_value_t = 256, requires = "wal",
         value_parser = clap::value_parser!(u64).range(1..=65_536))]

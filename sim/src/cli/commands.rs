@@ -373,6 +373,8 @@ pub(super) fn bench(arguments: &args::Bench, printer: &mut Printer<'_>) -> Resul
     let bench = if arguments.wal {
         let directory = std::env::temp_dir().join("gauntlet-bench-log");
         explore::bench_log(&stop, &directory, arguments.mib << 20, &mut on)?
+    } else if arguments.long {
+        explore::bench_long(&stop, &mut on)
     } else {
         explore::bench(&stop, &mut on)
     };

@@ -29,7 +29,7 @@ pub struct GenesisFile {
     chain: String,
     /// When the chain starts, in nanoseconds.
     time_ns: u64,
-    /// Ideal signatures are places in a table of one run; afterwards nobody can check them.
+    /// Ideal signatures prove nothing outside a run: everybody can work them out.
     pub crypto: CryptoMode,
     /// How long the steps wait.
     pub timeouts: TimeoutsMs,

@@ -75,8 +75,8 @@ pub(super) struct Tree {
     free: Vec<NodeId>,
     /// Changes that are not durable, oldest first.
     pending: Vec<Change>,
-    /// Unreachable nodes are looked for when there are this many nodes.
-    collect_at: usize,
+    /// Nodes that have lost their last name for good, but may still be open.
+    nameless: Vec<NodeId>,
 }
 
 impl Tree {
@@ -85,7 +85,7 @@ impl Tree {
             nodes: vec![Some(Node::Dir(Dir::default()))],
             free: Vec::new(),
             pending: Vec::new(),
-            collect_at: 32,
+            nameless: Vec::new(),
         }
     }
 
@@ -182,7 +182,7 @@ impl Tree {
                 Node::File(_) => {}
             }
         }
-        self.collect(&[]);
+        self.collect();
     }
 
     fn make_durable(&mut self, change: &Change) {
@@ -190,25 +190,30 @@ impl Tree {
             if let Some(dir) = self.dir_mut(edit.dir) {
                 set(&mut dir.durable, edit);
             }
+            // There is one name per node, so what loses it and gets no other never has one again.
+            let renamed = change.edits.iter().any(|other| other.new == edit.old);
+            self.nameless.extend(edit.old.filter(|_| !renamed));
         }
     }
 
-    /// Frees what no name, pending change or open handle leads to, now and then.
+    /// Frees the files that have no name any more and are not open.
     pub(super) fn tidy(&mut self, open: &[NodeId]) {
-        if self.nodes.len() - self.free.len() >= self.collect_at {
-            self.collect(open);
-            self.collect_at = 2 * (self.nodes.len() - self.free.len()) + 32;
+        let nameless = std::mem::take(&mut self.nameless);
+        for id in nameless {
+            if open.contains(&id) {
+                self.nameless.push(id);
+            } else if self.file(id).is_some() {
+                self.nodes[id] = None;
+                self.free.push(id);
+            }
         }
     }
 
-    fn collect(&mut self, open: &[NodeId]) {
+    /// Frees everything that no name leads to. After a crash nothing is open or pending.
+    fn collect(&mut self) {
+        self.nameless.clear();
         let mut reached = BTreeSet::new();
         let mut next = vec![ROOT];
-        next.extend(open);
-        for edit in self.pending.iter().flat_map(|change| &change.edits) {
-            next.push(edit.dir);
-            next.extend(edit.old.into_iter().chain(edit.new));
-        }
         while let Some(id) = next.pop() {
             if !reached.insert(id) {
                 continue;

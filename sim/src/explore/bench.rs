@@ -262,7 +262,7 @@ fn timeouts(propose: u64) -> TimeoutsMs {
 }
 
 /// A quiet network: equal powers, fast links, no faults.
-fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
+pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
     let stable_heights = 1;
     Plan {
         seed: 1,
@@ -286,6 +286,7 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         clock_offsets_ms: Vec::new(),
         starts_late_ms: Vec::new(),
         block_sync: false,
+        retain_blocks: None,
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 600_000,

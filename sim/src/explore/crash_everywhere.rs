@@ -12,6 +12,8 @@ use crate::{
 
 /// Heights of such a run unless said otherwise: half of them under crashes, half to recover.
 const HEIGHTS: u64 = 6;
+/// How many blocks the nodes keep, in every other run.
+const RETAINED: u64 = 3;
 const SIDES: [Side; 2] = [Side::Before, Side::After];
 const FATES: [Unsynced; 3] = [Unsynced::Torn, Unsynced::Lost, Unsynced::Kept];
 
@@ -75,7 +77,7 @@ impl CrashPoints {
     /// # Errors
     /// If the seed has no plan under these overrides.
     pub fn of(seed: u64, overrides: &Overrides) -> Result<Result<Self, Box<Finished>>, String> {
-        let base = draw(
+        let mut base = draw(
             seed,
             &Overrides {
                 heights: overrides.heights.or(Some(HEIGHTS)),
@@ -83,6 +85,11 @@ impl CrashPoints {
                 ..overrides.clone()
             },
         )?;
+        // Odd seeds remove old blocks, so that crashes come between these steps, too. A node that
+        // starts again at once is never further behind than that.
+        if seed % 2 == 1 {
+            base.retain_blocks = Some(RETAINED);
+        }
         let finished = run_one(&base, RunOptions::default(), false);
         if finished.ending() != Ending::Pass {
             return Ok(Err(Box::new(finished)));

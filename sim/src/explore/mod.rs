@@ -5,6 +5,7 @@
 
 mod bench;
 mod bench_log;
+mod bench_long;
 mod clock;
 mod crash_everywhere;
 mod ending;
@@ -13,6 +14,7 @@ mod sweep;
 
 pub use bench::{Bench, Row, bench};
 pub use bench_log::bench_log;
+pub use bench_long::bench_long;
 pub use clock::Stopwatch;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;

@@ -60,6 +60,7 @@ pub(super) enum Option_ {
     LateStart = 31,
     LyingSync = 32,
     Bandwidth = 40,
+    RetainBlocks = 60,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -87,6 +88,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         crypto: overrides.crypto.unwrap_or_default(),
         byzantine: draw_byzantine(&choices, &powers, overrides)?,
         block_sync: swarm(&choices, Option_::BlockSync).below(2) == 1,
+        retain_blocks: None,
         starts_late_ms: Vec::new(),
         beyond_one_third: overrides.beyond_one_third,
         timeouts,
@@ -123,7 +125,18 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
     }
+    plan.retain_blocks = draw_retain_blocks(&choices, &plan);
     Ok(plan)
+}
+
+/// In every sixth run nodes remove old blocks, unless somebody may be off for long: nobody could
+/// help it.
+fn draw_retain_blocks(choices: &Choices, plan: &Plan) -> Option<u64> {
+    let mut draw = swarm(choices, Option_::RetainBlocks);
+    let on = draw.below(6) == 0;
+    let few = draw.between(10..=15);
+    let nobody_is_off = plan.faults.is_empty() && plan.starts_late_ms.is_empty();
+    (on && nobody_is_off).then_some(few)
 }
 
 fn draw_powers(choices: &Choices, overrides: &Overrides) -> Result<Vec<u64>, String> {

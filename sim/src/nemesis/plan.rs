@@ -21,7 +21,7 @@ pub enum CryptoMode {
     /// Real Ed25519 signatures, verified with `verify_strict`.
     #[default]
     Ed25519,
-    /// A table of who signed what: unforgeable by construction, and fast.
+    /// Hashes that only the simulated signer works out: unforgeable inside a run, and fast.
     Ideal,
 }
 
@@ -62,6 +62,10 @@ pub struct Plan {
     /// otherwise gossip alone brings old blocks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub block_sync: bool,
+    /// How many of the newest blocks each node keeps at least; all without. A node that is off for
+    /// more heights than that cannot be helped by the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_blocks: Option<u64>,
     /// Milliseconds between two client transactions; 0 for none.
     #[serde(default)]
     pub tx_every_ms: u64,

@@ -88,6 +88,9 @@ fn swarm(plan: &Plan) -> String {
     if plan.block_sync {
         parts.push("block sync".to_owned());
     }
+    if let Some(blocks) = plan.retain_blocks {
+        parts.push(format!("keeps {blocks} blocks"));
+    }
     match plan.timeouts.empty_blocks {
         EmptyBlocksMs::Always => {}
         EmptyBlocksMs::Never => parts.push("no empty blocks".to_owned()),

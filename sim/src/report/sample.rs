@@ -61,6 +61,7 @@ fn plan() -> Plan {
         clock_offsets_ms: vec![0, -80, 12, 5],
         starts_late_ms: Vec::new(),
         block_sync: false,
+        retain_blocks: None,
         tx_every_ms: 10,
         clients: Clients::default(),
         faults_end_ms: 10_000,

@@ -40,6 +40,8 @@ struct File {
     starts_late_ms: Vec<u64>,
     #[serde(default)]
     block_sync: bool,
+    #[serde(default)]
+    retain_blocks: Option<u64>,
     tx_every_ms: Option<u64>,
     #[serde(default)]
     clients: Clients,
@@ -219,6 +221,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         clock_offsets_ms: file.clock_offsets_ms.clone(),
         starts_late_ms: file.starts_late_ms.clone(),
         block_sync: file.block_sync,
+        retain_blocks: file.retain_blocks,
         tx_every_ms: file.tx_every_ms.unwrap_or(50),
         clients: file.clients,
         faults_end_ms: file.faults_end_ms.unwrap_or(60_000),

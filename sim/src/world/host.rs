@@ -76,7 +76,10 @@ impl Host {
             block_sync: plan.block_sync,
             sync: plan.block_sync_config(),
         };
-        let store = StoreConfig { wal: log };
+        let store = StoreConfig {
+            wal: log,
+            retain_blocks: plan.retain_blocks,
+        };
         let validator = EngineValidator::new(genesis(plan, cast), config, store, keys);
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
         Self {

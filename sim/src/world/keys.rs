@@ -13,6 +13,7 @@ use engine::{
     crypto::{Ed25519, Ed25519Key, Sign, Verify},
     types::{Hash, PublicKey, Signature, sha256},
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::nemesis::CryptoMode;
 
@@ -63,17 +64,13 @@ impl Cast {
                 }
             }
             CryptoMode::Ideal => {
-                let table = Arc::new(Ideal::default());
                 let signer = |(_, public): &&(Ed25519Key, PublicKey)| -> Arc<dyn Sign> {
-                    Arc::new(IdealSigner {
-                        key: *public,
-                        table: Arc::clone(&table),
-                    })
+                    Arc::new(IdealSigner(*public))
                 };
                 let signers = keys.iter().map(signer).collect();
                 Self {
                     signers,
-                    verify: table,
+                    verify: Arc::new(Ideal),
                 }
             }
         }
@@ -113,51 +110,41 @@ impl Verify for Remembered {
     }
 }
 
-/// The ideal functionality: a table of who signed what. A signature is a place in the table, so
-/// nobody can have one that was not given.
-#[derive(Debug, Default)]
-struct Ideal(Mutex<Table>);
+/// The ideal functionality: only who has the signer can sign, and what was signed is checked by
+/// signing it again. A signature is a hash of key and message that nobody else in the simulation
+/// works out, so nobody has one that was not given. It remembers nothing.
+#[derive(Debug)]
+pub struct Ideal;
 
-#[derive(Debug, Default)]
-struct Table {
-    signed: Vec<(PublicKey, Vec<u8>)>,
-    places: BTreeMap<(PublicKey, Vec<u8>), u64>,
+impl Ideal {
+    fn sign(key: &PublicKey, message: &[u8]) -> Signature {
+        let mut hasher = Sha256::new();
+        hasher.update(b"ideal signature");
+        hasher.update(key.0);
+        hasher.update(message);
+        let digest: [u8; 32] = hasher.finalize().into();
+        let mut bytes = [0xa5; 64];
+        bytes[..32].copy_from_slice(&digest);
+        Signature(bytes)
+    }
 }
 
 impl Verify for Ideal {
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        let (place, rest) = signature.0.split_at(8);
-        let place = place.try_into().map(u64::from_le_bytes).ok();
-        let place = place.and_then(|place| usize::try_from(place).ok());
-        let table = locked(&self.0);
-        let entry = place.and_then(|place| table.signed.get(place));
-        rest.iter().all(|byte| *byte == 0xa5)
-            && entry.is_some_and(|(signer, signed)| signer == key && signed == message)
+        Self::sign(key, message) == *signature
     }
 }
 
 #[derive(Debug)]
-struct IdealSigner {
-    key: PublicKey,
-    table: Arc<Ideal>,
-}
+struct IdealSigner(PublicKey);
 
 impl Sign for IdealSigner {
     fn public_key(&self) -> PublicKey {
-        self.key
+        self.0
     }
 
     fn sign(&self, message: &[u8]) -> Signature {
-        let mut table = locked(&self.table.0);
-        let entry = (self.key, message.to_vec());
-        let next = table.signed.len() as u64;
-        let place = *table.places.entry(entry.clone()).or_insert(next);
-        if place == next {
-            table.signed.push(entry);
-        }
-        let mut bytes = [0xa5; 64];
-        bytes[..8].copy_from_slice(&place.to_le_bytes());
-        Signature(bytes)
+        Ideal::sign(&self.0, message)
     }
 }
 

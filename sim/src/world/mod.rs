@@ -25,7 +25,7 @@ use engine::{
     types::{Height, PeerId, Span, Time},
 };
 
-pub use keys::{Cast, MAX_NODES};
+pub use keys::{Cast, Ideal, MAX_NODES};
 pub(crate) use setup::genesis;
 use setup::{chain, fault_name, setup, sync_time};
 pub use validator::{DIR, EngineValidator, Validator};

@@ -25,6 +25,8 @@ pub const MAX_WAITING: usize = 5_000;
 pub const MAX_WAITING_BYTES: usize = 2 << 20;
 /// How many committed transactions are remembered, so that they are not taken again.
 pub const MAX_RECENT: usize = 10_000;
+/// For how many blocks they are remembered: who has not heard of a block by then is far behind.
+pub const MAX_RECENT_BLOCKS: usize = 256;
 /// How many peers that sent a transaction are remembered with it. One more is only offered what it
 /// has.
 const MAX_SENDERS: usize = 8;
@@ -38,22 +40,23 @@ struct Waiting {
     from: Vec<PeerId>,
 }
 
-/// The hashes of transactions committed last, oldest first.
+/// The hashes of transactions committed last, by block, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Recent {
-    order: VecDeque<Hash>,
+    blocks: VecDeque<Vec<Hash>>,
     known: BTreeSet<Hash>,
 }
 
 impl Recent {
-    fn insert(&mut self, hash: Hash) {
-        if self.known.insert(hash) {
-            self.order.push_back(hash);
-        }
-        if self.order.len() > MAX_RECENT
-            && let Some(oldest) = self.order.pop_front()
+    fn insert(&mut self, mut block: Vec<Hash>) {
+        block.retain(|hash| self.known.insert(*hash));
+        self.blocks.push_back(block);
+        while (self.blocks.len() > MAX_RECENT_BLOCKS || self.known.len() > MAX_RECENT)
+            && let Some(oldest) = self.blocks.pop_front()
         {
-            self.known.remove(&oldest);
+            oldest.iter().for_each(|hash| {
+                self.known.remove(hash);
+            });
         }
     }
 }
@@ -142,14 +145,15 @@ impl Pool {
             .collect()
     }
 
-    /// These transactions are on the chain.
+    /// These transactions of the next block are on the chain.
     pub fn remember(&mut self, committed: &[Tx]) {
-        for hash in committed.iter().map(|tx| sha256(tx)) {
-            if let Some(number) = self.numbers.get(&hash).copied() {
+        let hashes: Vec<_> = committed.iter().map(|tx| sha256(tx)).collect();
+        for hash in &hashes {
+            if let Some(number) = self.numbers.get(hash).copied() {
                 self.remove(number);
             }
-            self.recent.insert(hash);
         }
+        self.recent.insert(hashes);
     }
 
     /// How many transactions wait.

@@ -129,6 +129,17 @@ fn committed_transactions_are_remembered_until_as_many_others_have_come() {
 }
 
 #[test]
+fn committed_transactions_are_remembered_for_so_many_blocks() {
+    let (mut pool, world) = (Pool::default(), World::new());
+    pool.remember(&[tx(0, 0)]);
+    let again = |pool: &mut Pool| pool.add(tx(0, 0), None, &world.ground());
+    (1..MAX_RECENT_BLOCKS).for_each(|_| pool.remember(&[]));
+    assert_eq!(again(&mut pool), Err(PoolError::Committed));
+    pool.remember(&[]);
+    assert_eq!(again(&mut pool), Ok(()));
+}
+
+#[test]
 fn a_configuration_transaction_must_be_built_on_the_present_configuration() {
     let (mut pool, mut world) = (Pool::default(), World::new());
     world.chain.config_sequence = 3;

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    ledger::{Ledger, State, sealed},
+    ledger::{Checkpoint, Ledger, State, sealed},
     storage::{Storage, write_atomic},
     types::Hash,
 };
@@ -144,12 +144,33 @@ fn the_application_hash_is_checked_at_every_block() {
 fn a_block_whose_header_has_another_application_hash_is_not_executed() {
     let stored = stored();
     let mut disk = stored.with(2, 5, 5);
-    let ledger = Ledger::open("data");
+    let mut ledger = Ledger::open("data");
     let mut changed = ledger.load_block(&mut disk, Height(4)).unwrap().unwrap();
     changed.block.header.app_hash = Hash([9; 32]);
     ledger.save_block(&mut disk, &changed).unwrap();
     let refused = stored.start(disk).unwrap_err();
     assert_eq!(refused, StartError::AppHash(Height(3)));
+}
+
+#[test]
+fn an_application_or_a_state_that_needs_removed_blocks_is_refused() {
+    let stored = stored();
+    let pruned = |app, blocks, state| {
+        let mut disk = stored.with(app, blocks, state);
+        let ledger = Ledger::open("data");
+        let first = Checkpoint::genesis(&genesis(1)).unwrap();
+        ledger.save_checkpoint(&mut disk, &first).unwrap();
+        ledger.prune(&mut disk, Height(3)).unwrap();
+        stored.start(disk)
+    };
+    let found = pruned(3, 5, 5).unwrap();
+    assert_eq!((found.replayed, found.base), (2, Height(3)));
+    assert_eq!(pruned(3, 4, 3).unwrap().replayed, 1);
+    let (app, oldest) = (Height(2), Height(3));
+    let refused = pruned(2, 5, 5).unwrap_err();
+    assert_eq!(refused, StartError::AppHeightTooLow { app, oldest });
+    let refused = pruned(2, 3, 2).unwrap_err();
+    assert!(matches!(refused, StartError::Heights { .. }), "{refused}");
 }
 
 #[test]

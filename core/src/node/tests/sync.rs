@@ -43,7 +43,7 @@ impl Net {
     }
 
     /// A node starts again from what its disk has synced, and is connected to everybody.
-    fn restart(&mut self, id: usize) {
+    pub(super) fn restart(&mut self, id: usize) {
         let mut disk = self.hosts[id].disk.clone();
         disk.restart();
         self.cut.remove(&peer(id));

@@ -2,6 +2,7 @@
 
 mod args;
 mod overlay;
+mod pruned;
 mod start;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -77,12 +78,21 @@ struct Solo {
 
 /// The disk of a validator that has decided `heights` blocks of one transaction each.
 fn disk_of(heights: u64, stop: Stop) -> MemoryStorage {
+    disk_keeping(heights, stop, None)
+}
+
+/// The disk of one that keeps only so many blocks.
+fn disk_keeping(heights: u64, stop: Stop, retain_blocks: Option<u64>) -> MemoryStorage {
     let mut disk = MemoryStorage::default();
     let options = wal::Options {
         preallocate_bytes: 0,
         ..wal::Options::default()
     };
-    let started = Store::start(&mut disk, DIR, &genesis(), StoreConfig { wal: options });
+    let config = StoreConfig {
+        wal: options,
+        retain_blocks,
+    };
+    let started = Store::start(&mut disk, DIR, &genesis(), config);
     let (store, found) = started.unwrap();
     let keys = Keys {
         verify: Arc::new(Ed25519),
@@ -157,7 +167,7 @@ impl Solo {
             decision,
             validators,
             state,
-            app,
+            ..
         } = output
         else {
             return true;
@@ -176,12 +186,8 @@ impl Solo {
         }
         let next = u8::try_from(state.height.0 + 1).unwrap();
         self.input(Input::Submit(tx(next)));
-        let after = (&**state, &**app);
-        let committed = self
-            .store
-            .commit(&mut self.disk, decision, validators, after);
-        committed.unwrap();
-        self.input(Input::Committed(state.height));
+        let committed = self.store.carry_out(&mut self.disk, output).unwrap();
+        self.input(committed.unwrap());
         true
     }
 }

@@ -74,7 +74,7 @@ fn a_verification_that_breaks_off_anywhere_leaves_the_original_as_it_was() {
 }
 
 /// All files and their bytes.
-fn names(disk: &MemoryStorage) -> Vec<(String, Vec<u8>)> {
+pub(super) fn names(disk: &MemoryStorage) -> Vec<(String, Vec<u8>)> {
     let mut disk = disk.clone();
     let mut found = Vec::new();
     let mut dirs = vec![String::new()];
@@ -94,7 +94,7 @@ fn names(disk: &MemoryStorage) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-fn put(disk: &mut MemoryStorage, path: &str, bytes: &[u8]) {
+pub(super) fn put(disk: &mut MemoryStorage, path: &str, bytes: &[u8]) {
     let (dir, name) = path.rsplit_once('/').unwrap();
     write_atomic(disk, dir, name, bytes).unwrap();
 }
@@ -203,7 +203,7 @@ fn a_log_ahead_of_the_blocks_is_refused() {
 #[test]
 fn a_block_that_is_not_what_was_decided_is_refused() {
     let mut disk = disk_of(3, Stop::Idle);
-    let ledger = Ledger::open(DIR);
+    let mut ledger = Ledger::open(DIR);
     let mut stored = ledger.load_block(&mut disk, Height(2)).unwrap().unwrap();
     stored.block.header.time = Time(stored.block.header.time.0 + 1);
     ledger.save_block(&mut disk, &stored).unwrap();
@@ -401,7 +401,7 @@ fn going_back_and_forward_again_gives_the_same() {
 fn an_application_that_changes_its_mind_is_found() {
     // The same block, another application hash after it.
     let mut disk = disk_of(3, Stop::Idle);
-    let ledger = Ledger::open(DIR);
+    let mut ledger = Ledger::open(DIR);
     let mut stored = ledger.load_block(&mut disk, Height(2)).unwrap().unwrap();
     stored.block.header.app_hash = App::default().hash();
     ledger.save_block(&mut disk, &stored).unwrap();

@@ -133,7 +133,7 @@ impl Ghost {
 
     /// Whether a client gave this transaction to some node.
     pub(in crate::oracle) fn was_submitted(&self, tx: &Hash) -> bool {
-        self.submitted.contains(tx)
+        self.submitted.contains(&start_of(tx))
     }
 
     /// Whether a signature is the one of a member.
@@ -146,4 +146,11 @@ impl Ghost {
         let member = self.sets.members().get(member);
         member.is_some_and(|(_, key)| self.setup.verify.verify(key, bytes, signature))
     }
+}
+
+/// The first 8 bytes of a hash.
+pub(super) fn start_of(hash: &Hash) -> u64 {
+    let mut start = [0; 8];
+    start.copy_from_slice(&hash.0[..8]);
+    u64::from_le_bytes(start)
 }

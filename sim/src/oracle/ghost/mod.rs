@@ -59,7 +59,9 @@ pub struct Ghost {
     lives: Vec<Life>,
     /// Proposals that came to a node before it was known whose turn it was.
     early: Vec<(usize, Proposal)>,
-    submitted: BTreeSet<Hash>,
+    /// What clients have submitted: the first 8 bytes of each hash. A block may hold it much later,
+    /// even again, so none can be forgotten; that two of a run begin alike is out of the question.
+    submitted: BTreeSet<u64>,
     news: Vec<News>,
     /// The frame sent last: a broadcast is looked at once. Kept, so that its address stays its own.
     last_sent: Option<(usize, Frame)>,
@@ -98,7 +100,7 @@ impl Ghost {
     pub fn observe(&mut self, event: &Event) {
         self.news.clear();
         if let What::Submitted { tx } = &event.what {
-            self.submitted.insert(*tx);
+            self.submitted.insert(ask::start_of(tx));
         }
         let Some(node) = self.correct(event.node) else {
             return;
