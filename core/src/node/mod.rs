@@ -19,6 +19,7 @@ mod record;
 mod recover;
 mod store;
 mod sync;
+mod traces;
 mod txs;
 mod view;
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use crate::{
     app::App,
     ledger::{Genesis, GenesisError, Ledger, LedgerError, State, StoredBlock, load, sealed},
-    node::{Decided, Entry, Input, Output, Record, Recovered},
-    privval::{SignFile, SignFileError, SignState},
+    node::{Decided, Entry, Input, Output, Record, Recovered, traces},
+    privval::{SignFile, SignFileError, SignSlot, SignState},
     storage::{Storage, StorageError, write_atomic},
     types::{Commit, Height, Lsn, Time, ValidatorSet},
     wal::{self, Appender, Options, Snapshot, WalError},
@@ -68,6 +68,10 @@ pub enum StartError {
     /// anew would forget what was signed.
     #[error("the state is missing from a directory that was in use: restore it")]
     StateLost,
+    /// The sign state knows of a signature for an open height that the log does not hold. Whoever
+    /// forgets what led to it may break a lock.
+    #[error("the log has lost what was signed last, at height {}, round {}: restore it", .0.height, .0.round)]
+    LogLost(SignSlot),
     /// The disk belongs to another chain.
     #[error("the directory belongs to another chain")]
     OtherChain,
@@ -139,7 +143,7 @@ impl Store {
         // seen anything signed.
         let state = match state {
             Some(state) => state,
-            None if was_used(storage, dir, &ledger) => return Err(StartError::StateLost),
+            None if traces::was_used(storage, dir, &ledger)? => return Err(StartError::StateLost),
             None => create(storage, dir, genesis, config)?,
         };
         if state.chain != genesis.chain {
@@ -170,6 +174,7 @@ impl Store {
             })?;
             entries.push((Lsn(entry.index), decoded));
         }
+        traces::check_signed(&sign_state, state.height, &entries)?;
         let found = Recovered {
             state,
             app,
@@ -336,15 +341,6 @@ impl Store {
         self.sign.close(storage)?;
         synced.and(closed.map_err(StoreError::from))
     }
-}
-
-/// Whether a directory without a state shows traces of work.
-fn was_used(storage: &mut dyn Storage, dir: &str, ledger: &Ledger) -> bool {
-    let signed = SignFile::open(storage, dir).is_ok_and(|(_, state)| state.last().is_some());
-    signed
-        || ledger
-            .height(storage)
-            .is_ok_and(|height| height > Height::ZERO)
 }
 
 /// Makes a data directory. The state is written last, so that a half-made directory is recognised

@@ -4,6 +4,8 @@
 //! Written as TOML, a plan is complete: the same plan gives the same run, whatever drew it. Times
 //! are virtual milliseconds since the start of the run, nodes are numbers from 0.
 
+use std::collections::BTreeSet;
+
 use engine::{
     blocksync,
     consensus::{EmptyBlocks, Timeouts},
@@ -12,7 +14,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Side;
+use super::Fault;
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,155 +251,6 @@ pub enum Behaviour {
     LyingSync,
 }
 
-/// Something that goes wrong.
-///
-/// Unknown keys are refused by [`FaultKind`]: what is left after `at` and `off` belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// When it begins.
-    pub at: When,
-    /// What it is.
-    #[serde(flatten)]
-    pub kind: FaultKind,
-    /// Switched off: kept in the file, not carried out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub off: bool,
-}
-
-/// When a fault begins: at a time, or when a node reaches a point of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum When {
-    /// Milliseconds since the start of the run.
-    Time {
-        /// The milliseconds.
-        ms: u64,
-    },
-    /// When this node first sends its own message of this kind, height and round.
-    Own {
-        /// The node.
-        node: u16,
-        /// What it sends.
-        sends: OwnMessage,
-        /// The height.
-        height: u64,
-        /// The round.
-        round: u32,
-    },
-    /// When the proposer of this height and round first sends its proposal.
-    Proposed {
-        /// The height.
-        proposal_height: u64,
-        /// The round.
-        proposal_round: u32,
-    },
-    /// When this node first appends its own message of this kind to its log, before it is synced.
-    Append {
-        /// The node.
-        node: u16,
-        /// What it appends.
-        appends: OwnMessage,
-        /// The height.
-        height: u64,
-        /// The round.
-        round: u32,
-    },
-    /// At a storage call of a node while it makes a decision durable. Only for crashes.
-    Commit {
-        /// The node.
-        node: u16,
-        /// The decided height.
-        commits: u64,
-        /// The call, counted from 0 since the work began.
-        call: u64,
-        /// Before or after the call's effect.
-        #[serde(default)]
-        side: Side,
-    },
-    /// At a storage call of a node while it starts. Only for crashes.
-    Starting {
-        /// The node.
-        node: u16,
-        /// How often it has come up before.
-        starts: u32,
-        /// The call, counted from 0 since the start began.
-        call: u64,
-        /// Before or after the call's effect.
-        #[serde(default)]
-        side: Side,
-    },
-    /// At a storage call of a node, counted from 0 over its whole life. Only for crashes. Also
-    /// understands what the two variants above write, so it stands behind them.
-    Call {
-        /// The node.
-        node: u16,
-        /// The call.
-        call: u64,
-        /// Before or after the call's effect.
-        #[serde(default)]
-        side: Side,
-    },
-}
-
-/// What a validator signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OwnMessage {
-    /// A proposal.
-    Proposal,
-    /// A prevote.
-    Prevote,
-    /// A precommit.
-    Precommit,
-}
-
-/// The kinds of fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum FaultKind {
-    /// Nodes of different groups do not hear each other.
-    Partition {
-        /// The groups; a node in none of them hears nobody.
-        groups: Vec<Vec<u16>>,
-        /// How long, in milliseconds.
-        for_ms: u64,
-    },
-    /// Messages from some nodes to some others are lost; the other direction works.
-    OneWay {
-        /// Whose messages.
-        from: Vec<u16>,
-        /// To whom.
-        to: Vec<u16>,
-        /// How long, in milliseconds.
-        for_ms: u64,
-    },
-    /// A node stops at once and starts again later from what its disk kept.
-    Crash {
-        /// The node; absent: the proposer of the moment that triggers the fault.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        node: Option<u16>,
-        /// Milliseconds until it starts again; absent: when the faults end.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        restart_after_ms: Option<u64>,
-        /// What happens to sectors that were not synced.
-        #[serde(default)]
-        disk: Unsynced,
-    },
-}
-
-/// What a crash does to what was written but not synced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unsynced {
-    /// Each sector is kept, lost or zeroed, as drawn.
-    #[default]
-    Torn,
-    /// Everything unsynced is lost.
-    Lost,
-    /// Everything is kept.
-    Kept,
-}
-
 impl TimeoutsMs {
     /// The engine's form.
     #[must_use]
@@ -457,13 +310,27 @@ impl Plan {
         MinMax { min, max }
     }
 
+    /// The nodes whose disks may break for good.
+    #[must_use]
+    pub fn broken(&self) -> BTreeSet<u16> {
+        let faults = self.faults.iter().filter(|fault| !fault.off);
+        faults.filter_map(|fault| fault.kind.breaks()).collect()
+    }
+
     /// The most power that byzantine validators can have, and the least that all can have then.
     #[must_use]
     pub fn worst_powers(&self) -> (u64, u64) {
+        let byzantine = self.byzantine.iter().map(|b| b.node).collect();
+        self.worst_powers_of(&byzantine)
+    }
+
+    /// The most power that these nodes can have, and the least that all can have then.
+    #[must_use]
+    pub fn worst_powers_of(&self, bad_nodes: &BTreeSet<u16>) -> (u64, u64) {
         let nodes = 0..u16::try_from(self.powers.len()).unwrap_or(u16::MAX);
         nodes.fold((0, 0), |(bad, total): (u64, u64), node| {
             let range = self.power_range(node);
-            if self.byzantine.iter().any(|b| b.node == node) {
+            if bad_nodes.contains(&node) {
                 (
                     bad.saturating_add(range.max),
                     total.saturating_add(range.max),
@@ -479,6 +346,16 @@ impl Plan {
     pub fn is_within_one_third(&self) -> bool {
         let (bad, total) = self.worst_powers();
         bad == 0 || bad.saturating_mul(3) < total
+    }
+
+    /// Whether the same holds if nodes whose disks may break count as byzantine: then the others
+    /// can still decide.
+    #[must_use]
+    pub fn can_do_without_broken(&self) -> bool {
+        let mut bad = self.broken();
+        bad.extend(self.byzantine.iter().map(|b| b.node));
+        let (power, total) = self.worst_powers_of(&bad);
+        power == 0 || power.saturating_mul(3) < total
     }
 
     /// How eagerly nodes talk: an interval holds a message to a peer and back, and the syncs on the

@@ -23,12 +23,14 @@ mod chain_integrity;
 mod decision_justified;
 mod evidence;
 mod facts;
+mod fails_stop;
 mod ghost;
 mod kv;
 mod liveness;
 mod lock_safety;
 mod merkle;
 mod no_send_before_durable;
+mod no_silent_damage;
 mod own;
 mod peer_blame;
 mod precommit_justified;
@@ -130,7 +132,7 @@ pub struct Judge {
     /// Look at every event of a node.
     watchers: Vec<Box<dyn Oracle>>,
     /// Look only when the ghost state has news of what a correct node signed, or a node decides,
-    /// starts or stops: most events are deliveries and tell them nothing.
+    /// starts, stops or has trouble with its disk: most events are deliveries and tell them nothing.
     oracles: Vec<Box<dyn Oracle>>,
 }
 
@@ -163,6 +165,8 @@ impl Judge {
             Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
             Box::new(sign_state_durable::SignStateDurable::default()),
             Box::new(round_skip::RoundSkip::default()),
+            Box::new(fails_stop::FailsStop::default()),
+            Box::new(no_silent_damage::NoSilentDamage::default()),
         ];
         if setup.within_one_third {
             watchers.push(Box::new(peer_blame::PeerBlame::default()));
@@ -190,6 +194,8 @@ impl Judge {
                 | What::Started { .. }
                 | What::StartRefused { .. }
                 | What::Halted { .. }
+                | What::Crashed
+                | What::Disk(_)
         );
         if !news && !telling {
             return Ok(());

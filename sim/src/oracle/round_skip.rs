@@ -82,6 +82,7 @@ impl Oracle for RoundSkip {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Disk(_)
             | What::Healed { .. } => {}
         }
         Ok(())

@@ -1,7 +1,17 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 17] = [
+pub const ORACLES: [(&str, &str, &str); 19] = [
+    (
+        "fails_stop",
+        "a correct node does nothing more after a storage call that failed, until it has stopped",
+        "D2; etcd treats every error of its log as fatal",
+    ),
+    (
+        "no_silent_damage",
+        "the log of a correct node never comes up without records of open heights that were durable",
+        "D1; the repair of etcd's log took damage for a torn tail",
+    ),
     (
         "sign_state_durable",
         "a correct node sends what it signed only after its sign state is durable",
@@ -14,7 +24,7 @@ pub const ORACLES: [(&str, &str, &str); 17] = [
     ),
     (
         "recovery",
-        "a correct node goes on from whatever an honest crash left on its disk",
+        "a correct node goes on from whatever an honest crash left, and stops only if its disk failed",
         "D3; TestWALCrash of CometBFT",
     ),
     (

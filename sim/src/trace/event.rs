@@ -11,7 +11,7 @@ use engine::{
     types::{Hash, Height, Lsn, PeerId, Time},
 };
 
-use crate::nemesis::FaultKind;
+use crate::{disk::Strike, nemesis::FaultKind};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -120,6 +120,8 @@ pub enum What {
         /// Its hash.
         tx: Hash,
     },
+    /// A node's disk has damaged a file or failed a call, as a fault of the plan wanted it.
+    Disk(Strike),
     /// A fault began.
     FaultBegan(FaultKind),
     /// A fault ended.

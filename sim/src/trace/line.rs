@@ -87,6 +87,10 @@ pub enum Detail {
     Submitted {
         tx: String,
     },
+    Disk {
+        trouble: &'static str,
+        path: String,
+    },
     FaultBegan {
         fault: FaultKind,
     },
@@ -178,6 +182,10 @@ impl Detail {
                 Self::Notice { notice, text }
             }
             What::Submitted { tx } => Self::Submitted { tx: hex(&tx.0) },
+            What::Disk(strike) => Self::Disk {
+                trouble: strike.trouble.name(),
+                path: strike.path.clone(),
+            },
             What::FaultBegan(fault) => Self::FaultBegan {
                 fault: fault.clone(),
             },
@@ -207,6 +215,7 @@ pub(super) fn glyph(what: &What) -> &'static str {
         What::Rejected { .. } => "?",
         What::Notice(_) => "●",
         What::Submitted { .. } => "+",
+        What::Disk(_) => "!",
         What::FaultBegan(_) => "▼",
         What::FaultEnded(_) => "▲",
         What::Healed { .. } => "═",
@@ -264,6 +273,7 @@ pub(super) fn sentence(what: &What) -> String {
             format!("{} {text}", name.replace('_', " "))
         }
         What::Submitted { tx } => format!("transaction {tx}"),
+        What::Disk(strike) => format!("disk: {} in {}", strike.trouble.name(), strike.path),
         What::FaultBegan(fault) => format!("fault: {}", fault_words(fault)),
         What::FaultEnded(fault) => format!("ended: {}", fault_words(fault)),
         What::Healed { core } => {
@@ -332,6 +342,24 @@ fn fault_words(fault: &FaultKind) -> String {
                 Some(ms) => format!("crash of {who}, restart after {ms}ms"),
                 None => format!("crash of {who} for the rest of the faults"),
             }
+        }
+        FaultKind::Disk {
+            node,
+            trouble,
+            path,
+            calls,
+            for_ms,
+            ..
+        } => {
+            let name = trouble.name();
+            let place = if path.is_empty() { "all files" } else { path };
+            let length = match (trouble.is_damage(), calls, for_ms) {
+                (true, ..) => String::new(),
+                (false, Some(calls), _) => format!(" for {calls} calls"),
+                (false, None, Some(ms)) => format!(" for {ms}ms"),
+                (false, None, None) => " without end".to_owned(),
+            };
+            format!("disk of n{node}: {name} in {place}{length}")
         }
     }
 }

@@ -4,7 +4,7 @@ use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
     privval::{self, SignSlot},
-    types::{Address, Height, Lsn, PeerId, PublicKey, Time},
+    types::{Address, Height, Lsn, PeerId, PublicKey, Span, Time},
     wal,
 };
 
@@ -15,7 +15,8 @@ use crate::{
     nemesis::Plan,
     trace::What,
     world::{
-        Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, genesis, sync_time,
+        Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, disks::files_of,
+        genesis, sync_time,
     },
 };
 
@@ -33,6 +34,10 @@ pub(super) struct Host {
     pub(super) up: bool,
     /// Whether it may start again: a node that halted for good may not.
     pub(super) halted: bool,
+    /// Whether a call of its disk has failed since it was started last.
+    pub(super) disk_has_failed: bool,
+    /// If its disk makes it stop, when it is started again.
+    pub(super) restart_after_ms: Option<u64>,
     /// How many times it has started.
     pub(super) starts: u32,
     /// How many times it has crashed.
@@ -44,7 +49,7 @@ pub(super) struct Host {
     /// Which start of each peer it is connected to.
     pub(super) known: Vec<u32>,
     /// The disk does one thing after the other.
-    disk_free: Time,
+    pub(super) disk_free: Time,
     disk_jobs: u64,
     last_lsn: Option<Lsn>,
     armed: [u64; 3],
@@ -87,6 +92,8 @@ impl Host {
             disk: SimDisk::new(node, choices.clone()),
             up: false,
             halted: false,
+            disk_has_failed: false,
+            restart_after_ms: None,
             starts: 0,
             crashes: 0,
             stops_for: None,
@@ -191,21 +198,19 @@ impl World {
         let mut outputs = Vec::new();
         let host = self.host(node);
         host.up = true;
+        host.disk_has_failed = false;
         let local = host.clock.local(now);
         let started = {
             let _span = span(node, now).entered();
             host.validator.start(&mut host.disk, local, &mut outputs)
         };
+        self.note_strikes(node);
         if self.has_stopped(node) {
             return;
         }
         let host = self.host(node);
         match started {
-            Err(reason) => {
-                host.up = false;
-                host.halted = true;
-                self.emit(Some(node), What::StartRefused { reason });
-            }
+            Err(reason) => self.refused(node, reason),
             Ok(height) => {
                 host.starts += 1;
                 host.height = host.height.max(height);
@@ -241,10 +246,9 @@ impl World {
         self.arm_disk(node, Job::Other);
         let host = self.host(node);
         let written = host.validator.carry_out(&mut host.disk, &output);
-        let stopped = host.disk.is_stopped();
         let appended = match output {
-            // A record whose writing was cut short may be on the disk after all.
-            Output::Append { lsn, entry } if stopped || written.is_ok() => {
+            // A record whose writing was cut short or failed may be on the disk after all.
+            Output::Append { lsn, entry } => {
                 self.host(node).last_lsn = Some(lsn);
                 let entry: std::sync::Arc<_> = std::sync::Arc::from(entry);
                 let appended = What::Appended {
@@ -254,8 +258,7 @@ impl World {
                 self.emit(Some(node), appended);
                 Some(entry)
             }
-            Output::Append { .. }
-            | Output::Send { .. }
+            Output::Send { .. }
             | Output::Arm { .. }
             | Output::SaveSignState(_)
             | Output::Sync(_)
@@ -267,6 +270,7 @@ impl World {
             | Output::Halted { .. }
             | Output::Notice(_) => None,
         };
+        self.note_strikes(node);
         if self.has_stopped(node) {
             return;
         }
@@ -282,6 +286,8 @@ impl World {
         let (now, plan, choices) = (self.now, &self.plan, &self.choices);
         let host = &mut self.hosts[usize::from(node.0)];
         let took = sync_time(plan, choices, node, host.disk_jobs);
+        let slow = host.disk.extra_us(&files_of(&output));
+        let took = took.plus(Span::micros(slow));
         host.disk_jobs += 1;
         let done = host.disk_free.max(now).after(took);
         host.disk_free = done;
@@ -319,6 +325,7 @@ impl World {
         self.arm_disk(node, job);
         let host = self.host(node);
         let carried_out = host.validator.carry_out(&mut host.disk, output);
+        self.note_strikes(node);
         if self.has_stopped(node) {
             return;
         }
@@ -336,10 +343,6 @@ impl World {
         if let Some(input) = answer {
             self.input(node, input);
         }
-    }
-
-    fn disk_failed(&mut self, node: PeerId, error: String) {
-        self.halt(node, format!("disk: {error}"));
     }
 
     /// A node stops for good.

@@ -130,6 +130,7 @@ impl Ghost {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Disk(_)
             | What::Healed { .. } => {}
         }
     }

@@ -1,0 +1,163 @@
+//! What goes wrong, and when: cuts and crashes.
+
+use crate::{
+    choice::{Choices, Draw, Stream},
+    disk::Side,
+    nemesis::{Fault, FaultKind, OwnMessage, Plan, Unsynced, When},
+};
+
+use super::{Option_, swarm};
+
+/// A commit makes about so many storage calls, a start up to twice as many.
+const STORAGE_CALLS: u64 = 40;
+
+pub(super) fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<Fault> {
+    let window = height_ms * (plan.heights + 2);
+    let kinds = [
+        (
+            Option_::Partitions,
+            3,
+            draw_partition as fn(&mut Draw, &Plan, u64) -> FaultKind,
+        ),
+        (Option_::OneWay, 3, draw_one_way),
+        (Option_::Crashes, 6, draw_crash),
+    ];
+    let mut faults = Vec::new();
+    for (option, most, kind) in kinds {
+        let mut draw = swarm(choices, option);
+        let on = draw.below(2) == 1;
+        let count = if on { draw.between(1..=most) } else { 0 };
+        for number in 0..count {
+            let coords = [option as u64, number, 0, 0];
+            let mut draw = choices.draw(Stream::Schedule, coords);
+            let at = draw_when(&mut draw, plan, window, matches!(option, Option_::Crashes));
+            let kind = kind(&mut draw, plan, height_ms);
+            let kind = aim(kind, at);
+            faults.push(Fault {
+                at,
+                kind,
+                off: false,
+            });
+        }
+    }
+    faults
+}
+
+/// A crash at a node's own message hits that node.
+fn aim(kind: FaultKind, at: When) -> FaultKind {
+    match (kind, at) {
+        (
+            FaultKind::Crash {
+                restart_after_ms,
+                disk,
+                ..
+            },
+            When::Own { node, .. }
+            | When::Append { node, .. }
+            | When::Commit { node, .. }
+            | When::Starting { node, .. },
+        ) => FaultKind::Crash {
+            node: Some(node),
+            restart_after_ms,
+            disk,
+        },
+        (kind, _) => kind,
+    }
+}
+
+fn draw_when(draw: &mut Draw, plan: &Plan, window: u64, crash: bool) -> When {
+    let node = draw_node(draw, plan);
+    let ms = draw.between(0..=window);
+    let height = draw.between(1..=plan.heights.max(1));
+    let round = u32::try_from(draw.below(8).saturating_sub(5)).unwrap_or(0);
+    let kinds = [
+        OwnMessage::Proposal,
+        OwnMessage::Prevote,
+        OwnMessage::Precommit,
+    ];
+    let message = draw.pick(&kinds).copied().unwrap_or(OwnMessage::Precommit);
+    let call = draw.below(STORAGE_CALLS);
+    let side = *draw
+        .pick(&[Side::Before, Side::After])
+        .unwrap_or(&Side::Before);
+    match draw.below(6) {
+        4 if crash => When::Commit {
+            node,
+            commits: height,
+            call,
+            side,
+        },
+        5 if crash => When::Starting {
+            node,
+            starts: u32::try_from(height % 3).unwrap_or(0),
+            call: call * 2,
+            side,
+        },
+        0 if crash => When::Append {
+            node,
+            appends: message,
+            height,
+            round,
+        },
+        1 if crash => When::Own {
+            node,
+            sends: message,
+            height,
+            round,
+        },
+        1 => When::Proposed {
+            proposal_height: height,
+            proposal_round: round,
+        },
+        _ => When::Time { ms },
+    }
+}
+
+pub(super) fn draw_node(draw: &mut Draw, plan: &Plan) -> u16 {
+    u16::try_from(draw.below(plan.powers.len() as u64)).unwrap_or(0)
+}
+
+/// How long a fault lasts: up to ten heights, short ones more often.
+pub(super) fn draw_length(draw: &mut Draw, height_ms: u64) -> u64 {
+    let most = draw.between(1..=10);
+    draw.between(1..=height_ms * most)
+}
+
+/// Two groups of any size, or everybody against one.
+fn draw_partition(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
+    let mut nodes: Vec<u16> = (0..u16::try_from(plan.powers.len()).unwrap_or(u16::MAX)).collect();
+    draw.shuffle(&mut nodes);
+    let cut = draw.between(1..=(nodes.len() as u64).saturating_sub(1).max(1));
+    let rest = nodes.split_off(usize::try_from(cut).unwrap_or(1).min(nodes.len()));
+    FaultKind::Partition {
+        groups: vec![nodes, rest],
+        for_ms: draw_length(draw, height_ms),
+    }
+}
+
+fn draw_one_way(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
+    let FaultKind::Partition { mut groups, for_ms } = draw_partition(draw, plan, height_ms) else {
+        unreachable!("draw_partition draws partitions");
+    };
+    let to = groups.pop().unwrap_or_default();
+    let from = groups.pop().unwrap_or_default();
+    FaultKind::OneWay { from, to, for_ms }
+}
+
+fn draw_crash(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
+    let node = Some(draw_node(draw, plan));
+    let never = draw.below(8) == 0;
+    let after = draw_length(draw, height_ms);
+    let disks = [
+        Unsynced::Torn,
+        Unsynced::Torn,
+        Unsynced::Lost,
+        Unsynced::Kept,
+    ];
+    let disk = draw.pick(&disks).copied().unwrap_or_default();
+    FaultKind::Crash {
+        node,
+        restart_after_ms: (!never).then_some(after),
+        disk,
+    }
+}
