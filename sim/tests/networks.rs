@@ -283,6 +283,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                             duplicate_ppm,
                             bytes_per_second: None,
                         },
+                        segment_bytes: None,
                         sync_us: MinMax {
                             min: 50,
                             max: 3_000,

@@ -12,6 +12,8 @@ use crate::{
 
 /// Heights of such a run unless said otherwise: half of them under crashes, half to recover.
 const HEIGHTS: u64 = 6;
+/// Segments so small that each height begins a new one, and old ones are removed.
+const SEGMENT_BYTES: u64 = 2 * 1024;
 const SIDES: [Side; 2] = [Side::Before, Side::After];
 const FATES: [Unsynced; 3] = [Unsynced::Torn, Unsynced::Lost, Unsynced::Kept];
 
@@ -75,7 +77,7 @@ impl CrashPoints {
     /// # Errors
     /// If the seed has no plan under these overrides.
     pub fn of(seed: u64, overrides: &Overrides) -> Result<Result<Self, Box<Finished>>, String> {
-        let base = draw(
+        let mut base = draw(
             seed,
             &Overrides {
                 heights: overrides.heights.or(Some(HEIGHTS)),
@@ -83,6 +85,7 @@ impl CrashPoints {
                 ..overrides.clone()
             },
         )?;
+        base.segment_bytes = Some(SEGMENT_BYTES);
         let finished = run_one(&base, RunOptions::default(), false);
         if finished.ending() != Ending::Pass {
             return Ok(Err(Box::new(finished)));
@@ -156,6 +159,24 @@ impl CrashPoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_run_begins_new_segments_and_removes_old_ones() {
+        for seed in 1..=6 {
+            let points = CrashPoints::of(seed, &Overrides::default());
+            let points = points.unwrap().unwrap();
+            let finished = run_one(&points.base, RunOptions::default(), false);
+            for disk in &finished.outcome.disks {
+                let names = disk.file_names();
+                let logs = names.iter().filter(|name| name.starts_with("data/wal/"));
+                let first = logs.min().unwrap();
+                assert!(
+                    *first > "data/wal/0000000000000001-".to_owned(),
+                    "seed {seed}: {first}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn every_storage_call_has_six_crash_points_and_the_first_and_last_are_survived() {

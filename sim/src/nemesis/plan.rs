@@ -54,6 +54,10 @@ pub struct Plan {
     pub link: Link,
     /// Time between a sync and its completion, in microseconds.
     pub sync_us: MinMax,
+    /// How long a segment of a log gets before the next is begun, in bytes; absent: 16 KiB, so that
+    /// in runs of usual length logs are cut and old segments are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_bytes: Option<u64>,
     /// Each node's clock against world time, in milliseconds; empty for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clock_offsets_ms: Vec<i64>,

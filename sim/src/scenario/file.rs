@@ -34,6 +34,7 @@ struct File {
     timeouts: Option<Spanned<Table>>,
     link: Option<Spanned<Table>>,
     sync_us: Option<MinMax>,
+    segment_bytes: Option<u64>,
     #[serde(default)]
     clock_offsets_ms: Vec<i64>,
     #[serde(default)]
@@ -216,6 +217,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         timeouts: overlay(source, &TIMEOUTS, file.timeouts.as_ref())?,
         link: overlay(source, &LINK, file.link.as_ref())?,
         sync_us: file.sync_us.unwrap_or(SYNC_US),
+        segment_bytes: file.segment_bytes,
         clock_offsets_ms: file.clock_offsets_ms.clone(),
         starts_late_ms: file.starts_late_ms.clone(),
         block_sync: file.block_sync,
@@ -379,6 +381,9 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
     if plan.timeouts.empty_blocks == EmptyBlocksMs::Never && plan.tx_every_ms == 0 {
         let text = "without empty blocks and transactions nothing is decided; say tx_every_ms";
         return wrong(0, text.to_owned());
+    }
+    if plan.segment_bytes == Some(0) {
+        return wrong(0, "segment_bytes is at least 1".to_owned());
     }
     if plan.link.bytes_per_second == Some(0) {
         return wrong(

@@ -77,6 +77,7 @@ impl World {
     /// A disk could not do what it was told: the node stops.
     pub(super) fn disk_failed(&mut self, node: PeerId, error: String) {
         let excused = self.host(node).disk_has_failed;
+        self.count("halted");
         self.emit(
             Some(node),
             What::Halted {
@@ -90,6 +91,7 @@ impl World {
 
     /// A node did not start. What the start had opened is closed again.
     pub(super) fn refused(&mut self, node: PeerId, reason: String) {
+        self.count("start_refused");
         self.emit(Some(node), What::StartRefused { reason });
         let choices = self.choices.clone();
         let host = self.host(node);

@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// Small segments, so that logs are cut often and old segments are removed in every run.
+/// Small segments unless the plan has its own size, so that logs are cut and old segments are
+/// removed in every run of usual length.
 const SEGMENT_BYTES: u64 = 16 * 1024;
 
 /// One machine.
@@ -67,7 +68,7 @@ impl Host {
             ..plan.gossip()
         };
         let log = wal::Options {
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes: plan.segment_bytes.unwrap_or(SEGMENT_BYTES),
             preallocate_bytes: 0,
             ..wal::Options::default()
         };
@@ -350,6 +351,7 @@ impl World {
         let host = self.host(node);
         host.stop();
         host.halted = true;
+        self.count("halted");
         self.emit(Some(node), What::Halted { reason });
     }
 }

@@ -97,6 +97,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         timeouts,
         link,
         sync_us: draw_sync(&choices),
+        segment_bytes: None,
         clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
         tx_every_ms: draw_tx_every(&choices, link, timeouts.empty_blocks),
         clients: draw_clients(&choices),
