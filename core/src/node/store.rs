@@ -150,7 +150,7 @@ impl Store {
             return Err(StartError::OtherChain);
         }
         let (state, app, caught_up) = catch_up(storage, dir, &ledger, state)?;
-        let (sign, sign_state) = SignFile::open(storage, dir)?;
+        let (sign, mut sign_state) = SignFile::open(storage, dir)?;
         let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
         let mut store = Self {
@@ -175,6 +175,10 @@ impl Store {
             entries.push((Lsn(entry.index), decoded));
         }
         traces::check_signed(&sign_state, state.height, &entries)?;
+        if traces::teach(&mut sign_state, &state.chain, &entries) {
+            store.sign.write(storage, &sign_state)?;
+            store.sign.sync(storage)?;
+        }
         let found = Recovered {
             state,
             app,

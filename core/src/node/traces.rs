@@ -2,10 +2,13 @@
 
 use crate::{
     ledger::Ledger,
-    node::{Entry, Record, StartError, own::slot_of_own},
+    node::{
+        Entry, Record, StartError,
+        own::{sign_bytes_of_own, slot_of_own},
+    },
     privval::{SignFile, SignFileError, SignState},
     storage::{Storage, StorageError},
-    types::{Height, Lsn},
+    types::{ChainId, Height, Lsn},
 };
 
 /// The log is durable before the sign state is written, so what was signed last for an open height
@@ -32,6 +35,25 @@ pub(super) fn check_signed(
     } else {
         Err(StartError::LogLost(last))
     }
+}
+
+/// Teaches the sign state what the log shows was signed; says whether it was behind. A crash or
+/// damage may have taken its newest slot, and nobody may hear of a signature again before the sign
+/// state remembers it.
+pub(super) fn teach(sign: &mut SignState, chain: &ChainId, entries: &[(Lsn, Entry)]) -> bool {
+    let mut news = false;
+    for (_, entry) in entries {
+        let Record::Own { messages } = &entry.record else {
+            continue;
+        };
+        for message in messages.iter() {
+            let signed = slot_of_own(message).zip(sign_bytes_of_own(message, chain));
+            if let Some((slot, (bytes, signature))) = signed {
+                news |= sign.adopt(slot, bytes, signature);
+            }
+        }
+    }
+    news
 }
 
 /// Whether a directory without a state shows traces of work. What is not there shows none; what
