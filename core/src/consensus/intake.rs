@@ -52,6 +52,8 @@ impl Consensus {
         if self.at.step == Step::NewRound && round == ours {
             // Its proposer had a reason to begin.
             self.start_round(cx, round);
+        } else {
+            self.notice_complete_proposal(cx, |id| id == proposal.block && round == ours);
         }
         self.apply_rules(cx);
         Ok(())
@@ -72,10 +74,7 @@ impl Consensus {
             return Ok(false);
         }
         let PartAdded { new, completed } = self.blocks.add_part(part)?;
-        let proposed = self.proposals.get(&self.at.round).map(|p| p.block);
-        if let Some(id) = proposed.filter(|id| completed.contains(id)) {
-            cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
-        }
+        self.notice_complete_proposal(cx, |id| completed.contains(&id));
         if !completed.is_empty() {
             self.apply_rules(cx);
         }

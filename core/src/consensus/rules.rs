@@ -44,6 +44,7 @@ impl Consensus {
         debug_assert_eq!(forward, Ok(()), "asserted above");
         self.forget_old_blocks();
         self.notice_step(cx);
+        self.notice_complete_proposal(cx, |_| true);
         if self.index() == Some(self.turn.proposer()) {
             // L14 to L19: the valid value again, or a new block.
             let (height, valid) = (self.at.height, self.valid);
@@ -345,6 +346,22 @@ impl Consensus {
                 round,
                 block,
             });
+        }
+    }
+
+    /// Tells that the proposal of the round under way is complete, if this step is what `completed`
+    /// it: its last part, itself, or the beginning of its round.
+    pub(super) fn notice_complete_proposal(
+        &self,
+        cx: &mut Context<'_>,
+        completed: impl Fn(BlockId) -> bool,
+    ) {
+        if self.at.step > Step::NewRound
+            && let Some(id) = self.proposals.get(&self.at.round).map(|p| p.block)
+            && self.blocks.is_complete(id)
+            && completed(id)
+        {
+            cx.out.push(Action::Notice(Notice::CompleteProposal(id)));
         }
     }
 

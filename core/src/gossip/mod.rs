@@ -143,13 +143,16 @@ impl Gossip {
     }
 
     /// A connection is up, perhaps again: nothing is known of what the peer has. Tells it where
-    /// this node stands.
+    /// this node stands, and which block it waits for, if for one.
     pub fn add_peer(&mut self, now: Time, peer: PeerId, view: &impl View, out: &mut Vec<Out>) {
         self.peers.insert(peer, PeerState::default());
-        out.push(Out::Send {
-            to: peer,
-            frame: frame_of(self.step_message(now, view)),
-        });
+        let mut messages = vec![self.step_message(now, view)];
+        messages.extend(
+            view.wanted_block()
+                .and_then(|wanted| block_message(view, wanted)),
+        );
+        let frame = Frame::encode(Channel::State, messages);
+        out.push(Out::Send { to: peer, frame });
     }
 
     /// Tells every peer at once where this node stands.
@@ -347,27 +350,12 @@ impl Gossip {
 
     fn announcement(&mut self, now: Time, view: &impl View) -> Vec<Frame> {
         let hints = std::mem::take(&mut self.hints);
-        let Hrs {
-            height,
-            round: ours,
-            ..
-        } = view.at();
+        let height = view.at().height;
         let mut messages = vec![self.step_message(now, view)];
         // What is missing is asked for with every announcement, also by a node that has forgotten
         // its hints in a crash.
-        if let Some((block, is_commit)) = view.wanted_block().or(hints.block)
-            && let Some(parts) = view.parts(block)
-        {
-            let (have, parts) = (parts.have().clone(), parts.header());
-            let valid = Message::NewValidBlock {
-                height,
-                round: ours,
-                parts,
-                have,
-                is_commit,
-            };
-            messages.push(valid);
-        }
+        let block = view.wanted_block().or(hints.block);
+        messages.extend(block.and_then(|block| block_message(view, block)));
         for ((round, kind), bits) in hints.votes {
             let has = |index| Message::HasVote {
                 height,
@@ -411,6 +399,19 @@ impl Gossip {
         self.settled.older = newer;
         self.settled.since = now;
     }
+}
+
+/// Which parts of a block are here; tells peers of it, and asks for the others.
+fn block_message(view: &impl View, (block, is_commit): (BlockId, bool)) -> Option<Message> {
+    let Hrs { height, round, .. } = view.at();
+    let parts = view.parts(block)?;
+    Some(Message::NewValidBlock {
+        height,
+        round,
+        parts: parts.header(),
+        have: parts.have().clone(),
+        is_commit,
+    })
 }
 
 fn frame_of(message: Message) -> Frame {

@@ -14,6 +14,8 @@ struct Small {
     majority: Option<Option<BlockId>>,
     have: BitArray,
     votes: Vec<Option<Vote>>,
+    /// The parts of a committed block that is not here in full.
+    wanted: Option<PartSet>,
 }
 
 fn vote(height: u64, round: u32, index: u16) -> Vote {
@@ -42,7 +44,14 @@ impl Small {
             majority: None,
             have: votes.iter().map(Option::is_some).collect(),
             votes,
+            wanted: None,
         }
+    }
+
+    fn wanted_id(&self) -> Option<BlockId> {
+        let parts = self.wanted.as_ref()?.header();
+        let hash = Hash([1; 32]);
+        Some(BlockId { hash, parts })
     }
 }
 
@@ -87,14 +96,16 @@ impl View for Small {
     fn proposal(&self) -> Option<&Proposal> {
         None
     }
-    fn parts(&self, _: BlockId) -> Option<&PartSet> {
-        None
+    fn parts(&self, block: BlockId) -> Option<&PartSet> {
+        self.wanted
+            .as_ref()
+            .filter(|parts| parts.header() == block.parts)
     }
     fn block_of(&self, _: PartSetHeader) -> Option<(BlockId, &PartSet)> {
         None
     }
     fn wanted_block(&self) -> Option<(BlockId, bool)> {
-        None
+        Some((self.wanted_id()?, true))
     }
     fn commit_round(&self) -> Option<Round> {
         None
@@ -183,6 +194,24 @@ fn a_new_peer_is_told_where_this_node_stands() {
     let mut out = Vec::new();
     Gossip::new(Config::default()).add_peer(Time::default(), PEER, &view, &mut out);
     assert_eq!(messages_of(&out), [stands(3, 1, Step::Prevote)]);
+}
+
+#[test]
+fn a_new_peer_is_told_which_committed_block_is_missing_here() {
+    let mut view = Small::at(3, 1, Step::Commit, &[]);
+    let (total, hash) = (2, Hash([2; 32]));
+    let parts = PartSetHeader { total, hash };
+    view.wanted = PartSet::empty(parts);
+    let mut out = Vec::new();
+    Gossip::new(Config::default()).add_peer(Time::default(), PEER, &view, &mut out);
+    let commit = Message::NewValidBlock {
+        height: Height(3),
+        round: Round(1),
+        parts,
+        have: BitArray::new(2),
+        is_commit: true,
+    };
+    assert_eq!(messages_of(&out), [stands(3, 1, Step::Commit), commit]);
 }
 
 #[test]

@@ -411,6 +411,9 @@ impl Node {
         if !self.replaying {
             self.tell_gossip(now, &notice);
         }
+        if let Notice::NewRoundStep(at) = &notice {
+            self.append(now, Record::Step(*at), out);
+        }
         if let Notice::Evidence(evidence) = &notice {
             // What is known, or too much, is not a find. There is nobody to blame.
             let _known = self.take_evidence(now, None, evidence);

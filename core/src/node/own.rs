@@ -173,20 +173,12 @@ impl Node {
 
     /// After a replay: own messages that were read from the disk but not released before the crash.
     ///
-    /// Their record is durable, the sign state saved with it may be lost. It is written anew, and
-    /// they are released when it is durable.
+    /// The start has taught the sign state about them, durably. Their record was read, but that does
+    /// not make it durable: they are released after a sync.
     pub(super) fn release_again(&mut self, out: &mut Vec<Output>) {
         let Some(last) = self.unreleased.back().map(|own| own.lsn) else {
             return;
         };
-        let chain = self.consensus.chain().chain.clone();
-        for message in self.unreleased.iter().flat_map(|own| &own.messages) {
-            let signed = slot_of_own(message).zip(sign_bytes_of_own(message, &chain));
-            if let Some((slot, (bytes, signature))) = signed {
-                self.sign.adopt(slot, bytes, signature);
-            }
-        }
-        out.push(Output::SaveSignState(Box::new(self.sign.clone())));
         out.push(Output::Sync(last));
     }
 

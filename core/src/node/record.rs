@@ -53,6 +53,9 @@ pub enum Record {
         /// The peer.
         from: PeerId,
     } = 6,
+    /// The machine entered this step (`EventDataRoundState` of Tendermint). A consequence of the
+    /// records before it: a replay derives it anew, and a playback compares.
+    Step(Hrs) = 7,
 }
 
 impl fmt::Display for Record {
@@ -67,6 +70,7 @@ impl fmt::Display for Record {
             }
             Self::TxsAvailable(height) => write!(f, "transactions wait at height {height}"),
             Self::Released(lsn) => write!(f, "released {}", lsn.0),
+            Self::Step(at) => write!(f, "step {at}"),
             Self::Synced { height, from } => write!(f, "block {height} synced from {from}"),
         }
     }

@@ -177,7 +177,7 @@ impl Node {
     pub fn replay_record(&mut self, lsn: Lsn, entry: Entry, out: &mut Vec<Output>) {
         let Entry { time, record } = entry;
         match record {
-            Record::Created { .. } | Record::Synced { .. } => {}
+            Record::Created { .. } | Record::Synced { .. } | Record::Step(_) => {}
             Record::Received { from, message } => self.deliver(time, Some(from), &message, out),
             Record::Timeout(hrs) => {
                 let verify = &*self.keys.verify;

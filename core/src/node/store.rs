@@ -72,6 +72,10 @@ pub enum StartError {
     /// forgets what led to it may break a lock.
     #[error("the log has lost what was signed last, at height {}, round {}: restore it", .0.height, .0.round)]
     LogLost(SignSlot),
+    /// The stored state was written after the end of this height was durable in the log, and the
+    /// log does not hold it: it has lost its end.
+    #[error("the log has lost the end of height {0}: restore it")]
+    EndLost(Height),
     /// The disk belongs to another chain.
     #[error("the directory belongs to another chain")]
     OtherChain,
@@ -149,9 +153,17 @@ impl Store {
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
+        let applied = state.height;
         let (state, app, caught_up) = catch_up(storage, dir, &ledger, state)?;
         let (sign, mut sign_state) = SignFile::open(storage, dir)?;
-        let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
+        let (log, ended, replayed) = open_log(storage, dir, (applied, state.height), config)?;
+        // In the order of a commit: whoever sees the state finds the end of its height.
+        if caught_up > 0 {
+            save_app(storage, dir, &app)?;
+        }
+        if state.height > applied {
+            ledger.save_state(storage, &state)?;
+        }
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
         let mut store = Self {
             dir: dir.to_owned(),
@@ -395,6 +407,7 @@ fn save_app(storage: &mut dyn Storage, dir: &str, app: &App) -> Result<(), Stora
 
 /// The handshake (Tendermint's `ReplayBlocks`): executes stored blocks that application or state
 /// have not seen, and says how many. Each header tells the application hash before its block.
+/// Nothing is stored here.
 fn catch_up(
     storage: &mut dyn Storage,
     dir: &str,
@@ -431,30 +444,30 @@ fn catch_up(
         let (id, _) = stored.block.cut();
         if app.height() == state.height {
             (state, app) = state.apply(&app, id, &stored.block);
-            save_app(storage, dir, &app)?;
         } else {
             // The application was stored, the state was not: only the state is computed.
             state = state.apply_executed(&app, id, &stored.block);
         }
         replayed += 1;
-        ledger.save_state(storage, &state)?;
-    } else if replayed > 0 {
-        save_app(storage, dir, &app)?;
     }
     Ok((state, app, replayed))
 }
 
-/// Opens the log behind the end of `height`, writing that end if a crash came before it.
+/// Opens the log behind the end of `height`, writing that end if a crash came before it. The end of
+/// `applied`, the height of the state as it was stored, must be there.
 fn open_log(
     storage: &mut dyn Storage,
     dir: &str,
-    height: Height,
+    (applied, height): (Height, Height),
     config: StoreConfig,
 ) -> Result<(Appender, Snapshot, Vec<wal::Entry>), StartError> {
     let dir = format!("{dir}/wal");
     let ends = wal::snapshots(storage, &dir)?;
     let newest = ends.iter().rev().find(|end| end.term <= height.0).copied();
     let behind = newest.unwrap_or_default();
+    if behind.term < applied.0 {
+        return Err(StartError::EndLost(applied));
+    }
     let (replayed, mut log) = wal::open(storage, &dir, behind, config.wal)?.read_all(storage)?;
     if behind.term == height.0 {
         return Ok((log, behind, replayed.entries));

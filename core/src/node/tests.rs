@@ -5,6 +5,7 @@ mod api;
 mod evidence;
 mod handshake;
 mod peers;
+mod sign_state;
 mod sync;
 mod txs;
 

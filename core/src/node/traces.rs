@@ -28,7 +28,8 @@ pub(super) fn check_signed(
         | Record::Timeout(_)
         | Record::TxsAvailable(_)
         | Record::Released(_)
-        | Record::Synced { .. } => false,
+        | Record::Synced { .. }
+        | Record::Step(_) => false,
     };
     if entries.iter().any(holds) {
         Ok(())

@@ -271,7 +271,11 @@ fn parse_slot(bytes: &[u8]) -> Option<(u64, SignState)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::Ed25519Key, storage::MemoryStorage};
+    use crate::{
+        crypto::Ed25519Key,
+        storage::MemoryStorage,
+        types::{BlockId, ChainId, Hash, PartSetHeader, ValidatorIndex, Vote, VoteKind},
+    };
 
     fn slot(height: u64, round: u32, step: SignStep) -> SignSlot {
         SignSlot {
@@ -341,5 +345,99 @@ mod tests {
         write_all(&mut storage, file.file, 512 + 20, &[0xff; 4]).unwrap();
         let damaged = SignFile::open(&mut storage, "v").unwrap_err();
         assert_eq!(damaged, SignFileError::Damaged("v/sign_state".to_owned()));
+    }
+
+    /// Sign bytes as a node makes them, and where they belong.
+    fn vote(round: u32, kind: VoteKind, nil: bool) -> (SignSlot, Vec<u8>) {
+        let hash = Hash([7; 32]);
+        let parts = PartSetHeader { total: 1, hash };
+        let vote = Vote {
+            kind,
+            height: Height(9),
+            round: Round(round),
+            block: (!nil).then_some(BlockId { hash, parts }),
+            index: ValidatorIndex::new(0),
+            address: key().public_key().address(),
+            signature: Signature([0; 64]),
+        };
+        let step = match kind {
+            VoteKind::Prevote => SignStep::Prevote,
+            VoteKind::Precommit => SignStep::Precommit,
+        };
+        let chain = ChainId::try_from(b"chain".to_vec()).unwrap();
+        (slot(9, round, step), vote.sign_bytes(&chain))
+    }
+
+    #[test]
+    fn of_two_votes_of_a_round_only_the_first_is_signed_whatever_came_between() {
+        use VoteKind::{Precommit, Prevote};
+        let mut state = SignState::default();
+        let (at, block) = vote(0, Prevote, false);
+        let first = state.sign(&key(), at, block.clone()).unwrap();
+        let nil = vote(0, Prevote, true).1;
+        assert_ne!(block, nil);
+        let refused = state.clone().sign(&key(), at, nil.clone());
+        assert_eq!(refused, Err(Refused::Conflict(at)));
+        assert_eq!(state.sign(&key(), at, block.clone()), Ok(first));
+        // The vote kinds of a round are in order, and rounds are.
+        for (round, kind) in [(0, Precommit), (1, Prevote), (3, Precommit)] {
+            let (later, bytes) = vote(round, kind, true);
+            state.sign(&key(), later, bytes).unwrap();
+            for bytes in [&block, &nil] {
+                let refused = state.clone().sign(&key(), at, bytes.clone());
+                let last = later;
+                assert_eq!(refused, Err(Refused::Regression { asked: at, last }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_changes_nothing() {
+        let mut state = SignState::default();
+        let (at, block) = vote(1, VoteKind::Precommit, false);
+        state.sign(&key(), at, block).unwrap();
+        let before = state.clone();
+        for (round, nil) in [(1, true), (0, false)] {
+            let (asked, bytes) = vote(round, VoteKind::Precommit, nil);
+            state.sign(&key(), asked, bytes).unwrap_err();
+            assert_eq!(state, before);
+        }
+    }
+
+    #[test]
+    fn what_the_log_says_is_taken_over_if_it_is_later_and_then_signed_no_more() {
+        let (at, block) = vote(2, VoteKind::Prevote, false);
+        let mut signer = SignState::default();
+        let signature = signer.sign(&key(), at, block.clone()).unwrap();
+        let mut restored = SignState::default();
+        let early = vote(1, VoteKind::Prevote, false);
+        restored.sign(&key(), early.0, early.1).unwrap();
+        assert!(restored.adopt(at, block.clone(), signature));
+        assert_eq!(restored, signer);
+        assert!(!restored.adopt(at, block.clone(), signature), "no news");
+        let nil = vote(2, VoteKind::Prevote, true).1;
+        assert!(
+            !restored.adopt(at, nil.clone(), signature),
+            "never replaced"
+        );
+        let refused = restored.sign(&key(), at, nil);
+        assert_eq!(refused, Err(Refused::Conflict(at)));
+        assert_eq!(restored.sign(&key(), at, block), Ok(signature));
+    }
+
+    #[test]
+    fn sign_bytes_are_kept_up_to_256_bytes_and_fit_into_a_slot() {
+        let mut state = SignState::default();
+        let at = slot(u64::MAX, u32::MAX, SignStep::Precommit);
+        state.sign(&key(), at, vec![0xff; 256]).unwrap();
+        let (generation, read) = parse_slot(&slot_bytes(u64::MAX, &state)).unwrap();
+        assert_eq!((generation, read), (u64::MAX, state));
+    }
+
+    #[test]
+    #[should_panic(expected = "sign bytes are short")]
+    fn longer_sign_bytes_are_a_bug_of_the_caller() {
+        let at = slot(1, 0, SignStep::Propose);
+        let _ = SignState::default().sign(&key(), at, vec![0; 257]);
     }
 }

@@ -1,10 +1,15 @@
 //! Plays a recorded log to a throw-away node, record by record, and compares what the node does
 //! with what was recorded (Tendermint's `ReplayFile`).
 //!
-//! Steps are not recorded: they follow from the inputs, and the playback derives them anew. What is
-//! compared is what others saw of the node: its own messages, their release, and its decisions.
+//! Compared are the steps, which the playback derives anew from the inputs, and what others saw of
+//! the node: its own messages, their release, and its decisions. A crash may lose the record of a
+//! step and keep what led to it, so a step without a record proves nothing; a recorded step that
+//! the node does not take does.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
     consensus::{Action, Notice},
@@ -70,6 +75,10 @@ struct Cursor {
     played: usize,
     /// The last thing signed: nothing is signed twice or backwards.
     signed: Option<SignSlot>,
+    /// Steps that the node has taken and no record has named yet.
+    taken: VecDeque<Hrs>,
+    /// The step that a record named last.
+    step: Option<Hrs>,
 }
 
 /// A recorded log and the node it is played to.
@@ -105,13 +114,15 @@ impl Playback {
                 blocks: chain.height,
             });
         }
-        let node = node(config, &verify, key, &chain, &recording, 0)?;
+        let (node, taken) = node(config, &verify, key, &chain, &recording, 0)?;
         let cursor = Cursor {
             node,
             part: 0,
             record: 0,
             played: 0,
             signed: None,
+            taken,
+            step: None,
         };
         Ok(Self {
             config: config.clone(),
@@ -212,14 +223,43 @@ impl Playback {
                 });
             }
         }
+        if let Record::Step(at) = entry.record
+            && let Some(got) = self.compare_step(at)
+        {
+            mismatches.push(Mismatch {
+                height,
+                record: Some(lsn),
+                what: "step",
+                expected: at.to_string(),
+                got,
+            });
+        }
         let mut out = Vec::new();
         self.cursor.node.replay_record(lsn, entry.clone(), &mut out);
+        let steps = steps(&out);
+        self.cursor.taken.extend(&steps);
         Played {
             item: Item::Record(lsn, Box::new(entry)),
-            steps: steps(&out),
+            steps,
             mismatches,
             undecided: false,
         }
+    }
+
+    /// A recorded step was taken; else what was taken instead. A node that comes from block sync
+    /// tells its step twice.
+    fn compare_step(&mut self, at: Hrs) -> Option<String> {
+        let cursor = &mut self.cursor;
+        if cursor.step == Some(at) {
+            return None;
+        }
+        let Some(place) = cursor.taken.iter().position(|taken| *taken == at) else {
+            let next = cursor.taken.front();
+            return Some(next.map_or("no step".to_owned(), ToString::to_string));
+        };
+        cursor.taken.drain(..=place);
+        cursor.step = Some(at);
+        None
     }
 
     /// An own message was signed because the node, at this point, asked for exactly it.
@@ -280,7 +320,7 @@ impl Playback {
         let (chain, recording) = (&self.chain, &self.recording);
         let part = self.cursor.part;
         let next = node(&self.config, &self.verify, self.key, chain, recording, part)?;
-        self.cursor.node = next;
+        (self.cursor.node, self.cursor.taken) = next;
         Ok(Played {
             item: Item::End(height),
             steps: vec![self.cursor.node.consensus().at()],
@@ -320,7 +360,8 @@ fn steps(out: &[Output]) -> Vec<Hrs> {
     out.iter().filter_map(step).collect()
 }
 
-/// A throw-away node at the beginning of a part: it signs nothing, and nobody hears it.
+/// A throw-away node at the beginning of a part, and the steps it has taken: it signs nothing, and
+/// nobody hears it.
 fn node(
     config: &Config,
     verify: &Arc<dyn Verify>,
@@ -328,7 +369,7 @@ fn node(
     chain: &Chain,
     recording: &Recording,
     part: usize,
-) -> Result<Node, ReplayFailed> {
+) -> Result<(Node, VecDeque<Hrs>), ReplayFailed> {
     let part = recording.parts.get(part);
     let records = part.map_or(&[][..], |part| &part.records);
     let before = part.map_or(chain.height, |part| Height(part.height.0.saturating_sub(1)));
@@ -352,11 +393,7 @@ fn node(
         replayed: 0,
     };
     let begun = first.map_or(Time(0), |(_, entry)| entry.time);
-    Ok(Node::begin_replay(
-        config,
-        keys,
-        found,
-        begun,
-        &mut Vec::new(),
-    ))
+    let mut out = Vec::new();
+    let node = Node::begin_replay(config, keys, found, begun, &mut out);
+    Ok((node, steps(&out).into()))
 }

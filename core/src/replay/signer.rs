@@ -68,6 +68,7 @@ pub(super) fn own_messages(entry: &Entry) -> &[Message] {
         | Record::Timeout(_)
         | Record::TxsAvailable(_)
         | Record::Synced { .. }
+        | Record::Step(_)
         | Record::Released(_) => &[],
     }
 }

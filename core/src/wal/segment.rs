@@ -225,17 +225,30 @@ impl Walk {
         if self.format == Format::Native && (self.offset == 0) != (found.kind == METADATA) {
             return Err(self.malformed());
         }
-        let payload = self.window.bytes()[found.payload.clone()].to_vec();
-        let content = match found.kind {
-            METADATA => Some(Content::Metadata(self.take_metadata(&payload)?)),
+        // Taken out for the visit, so that nothing is copied.
+        let piece = std::mem::take(self.window.bytes());
+        let visited = self.visit(&piece[found.payload.clone()], found.kind, next, visit);
+        *self.window.bytes() = piece;
+        visited
+    }
+
+    fn visit(
+        &mut self,
+        payload: &[u8],
+        kind: u64,
+        next: u64,
+        visit: Visit<'_>,
+    ) -> Result<(), WalError> {
+        let content = match kind {
+            METADATA => Some(Content::Metadata(self.take_metadata(payload)?)),
             CRC if self.format == Format::Etcd => Some(Content::Checksum),
-            ENTRY => payload::take_entry(&payload).map(|(index, term, data)| Content::Entry {
+            ENTRY => payload::take_entry(payload).map(|(index, term, data)| Content::Entry {
                 index,
                 term,
                 data,
             }),
-            STATE => payload::take_state(&payload).map(Content::State),
-            SNAPSHOT => payload::take_snapshot(&payload).map(Content::Snapshot),
+            STATE => payload::take_state(payload).map(Content::State),
+            SNAPSHOT => payload::take_snapshot(payload).map(Content::Snapshot),
             record_type => {
                 let (segment, offset) = (self.name.clone(), self.offset);
                 return Err(WalError::UnknownRecordType {

@@ -79,10 +79,9 @@ impl Window {
             what: "a record does not fit into memory".to_owned(),
         };
         let wanted = usize::try_from(bytes.min(self.len - base)).map_err(|_| too_long())?;
-        self.bytes.clear();
-        self.bytes
-            .try_reserve_exact(wanted)
-            .map_err(|_| too_long())?;
+        // Zeroed only where it grows: what is left of the last piece is overwritten.
+        let more = wanted.saturating_sub(self.bytes.len());
+        self.bytes.try_reserve_exact(more).map_err(|_| too_long())?;
         self.bytes.resize(wanted, 0);
         let read = read_full(storage, self.file, base, &mut self.bytes)?;
         self.bytes.truncate(read);

@@ -181,7 +181,8 @@ impl Host {
             | Record::Received { .. }
             | Record::Released(_)
             | Record::TxsAvailable(_)
-            | Record::Synced { .. } => {}
+            | Record::Synced { .. }
+            | Record::Step(_) => {}
         }
     }
 }

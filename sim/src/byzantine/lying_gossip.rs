@@ -23,21 +23,26 @@ use crate::{
 const OPERATOR: u64 = 1 << 32;
 /// Validators of whose votes it may speak; more than there usually are.
 const VOTERS: u64 = 12;
+/// How often a lie is drawn anew that happens to be the truth.
+const TRIES: u32 = 32;
 
 /// A validator whose gossip lies.
 #[derive(Debug)]
 pub(super) struct LyingGossip {
     node: PeerId,
     choices: Choices,
+    /// Whether it never tells the truth about itself.
+    always: bool,
     told: u64,
     lied: bool,
 }
 
 impl LyingGossip {
-    pub(super) fn new(node: PeerId, choices: Choices) -> Self {
+    pub(super) fn new(node: PeerId, choices: Choices, always: bool) -> Self {
         Self {
             node,
             choices,
+            always,
             told: 0,
             lied: false,
         }
@@ -51,17 +56,23 @@ impl LyingGossip {
         self.choices.draw(Stream::Byzantine, coords)
     }
 
-    /// A message as it leaves, in half of the cases as it was.
+    /// A message as it leaves: in half of the cases as it was, or never.
     fn tell(&mut self, to: PeerId, message: &Message) -> Message {
         let Some(at) = about(message) else {
             return message.clone();
         };
         let mut draw = self.draw(to, at);
-        if draw.below(2) == 0 {
+        if draw.below(2) == 0 && !self.always {
             return message.clone();
         }
         self.lied = true;
-        lie(&mut draw, message)
+        let first = lie(&mut draw, message);
+        if !self.always || first != *message {
+            return first;
+        }
+        // By chance the truth.
+        let mut lies = (0..TRIES).map(|_| lie(&mut draw, message));
+        lies.find(|told| told != message).unwrap_or(first)
     }
 }
 
@@ -369,7 +380,7 @@ mod tests {
     }
 
     fn told(seed: u64, frame: &Frame) -> Vec<Frame> {
-        let mut liar = LyingGossip::new(PeerId(1), Choices::new(seed));
+        let mut liar = LyingGossip::new(PeerId(1), Choices::new(seed), false);
         (0..200)
             .flat_map(|_| liar.filter(PeerId(2), frame.clone()))
             .collect()
@@ -393,6 +404,27 @@ mod tests {
             "VoteSetMaj23",
         ];
         assert!(names.iter().eq(&expected), "{names:?}");
+    }
+
+    #[test]
+    fn who_always_lies_says_nothing_true_about_itself() {
+        let mut liar = LyingGossip::new(PeerId(1), Choices::new(1), true);
+        let has = |index| Message::HasVote {
+            height: Height(5),
+            round: Round(0),
+            kind: VoteKind::Prevote,
+            index: ValidatorIndex(index),
+        };
+        for message in [step(5), has(0), has(3)] {
+            let frame = Frame::encode(Channel::State, vec![message.clone()]);
+            for _ in 0..200 {
+                let told = liar.filter(PeerId(2), frame.clone());
+                assert_ne!(
+                    told[0].contents().map(|c| c.messages[0].clone()),
+                    Ok(message.clone())
+                );
+            }
+        }
     }
 
     #[test]

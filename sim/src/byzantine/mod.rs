@@ -36,8 +36,13 @@ pub fn filters(plan: &Plan, cast: &Cast, choices: &Choices) -> BTreeMap<PeerId, 
             Behaviour::Equivocate => {
                 Box::new(equivocate::Equivocate::new(node, key, choices.clone()))
             }
-            Behaviour::LyingGossip => {
-                Box::new(lying_gossip::LyingGossip::new(node, choices.clone()))
+            Behaviour::LyingGossip | Behaviour::AlwaysLyingGossip => {
+                let always = byzantine.behaviour == Behaviour::AlwaysLyingGossip;
+                Box::new(lying_gossip::LyingGossip::new(
+                    node,
+                    choices.clone(),
+                    always,
+                ))
             }
             Behaviour::Silent => Box::new(silent::Silent),
             Behaviour::LyingSync => Box::new(lying_sync::LyingSync::new(node, choices.clone())),

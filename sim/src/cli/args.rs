@@ -35,6 +35,18 @@ Exit codes: 0 all held, 1 the simulator failed, 2 usage, 3 safety, 4 liveness, 5
 6 not deterministic, 7 damaged or invalid file, 8 nothing to run, 130 interrupted.";
 
 /// What every command understands.
+/// What is measured.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// Measures the write-ahead log on real files instead, in the system's temporary directory.
+    #[arg(long)]
+    pub(super) wal: bool,
+    /// How long a log is read, in MiB.
+    #[arg(long, value_name = "N", default_value_t = 256, requires = "wal",
+        value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub(super) mib: u64,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Form {
     /// Prints JSON instead of text.
@@ -90,7 +102,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Wal(Wal),
     /// Measures speed and memory against their budgets.
-    Bench,
+    Bench(Bench),
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.

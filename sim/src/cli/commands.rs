@@ -362,14 +362,20 @@ fn check_bugs(
     Ok(exit)
 }
 
-pub(super) fn bench(printer: &mut Printer<'_>) -> Result<u8, Error> {
+pub(super) fn bench(arguments: &args::Bench, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let stop = stop_on_interrupt()?;
     let mut told = Ok(());
-    let bench = explore::bench(&stop, |row| {
+    let mut on = |row: &'static str| {
         if told.is_ok() {
             told = printer.remark(&format!("measuring {row}"));
         }
-    });
+    };
+    let bench = if arguments.wal {
+        let directory = std::env::temp_dir().join("gauntlet-bench-log");
+        explore::bench_log(&stop, &directory, arguments.mib << 20, &mut on)?
+    } else {
+        explore::bench(&stop, &mut on)
+    };
     told?;
     printer.bench(&bench)?;
     let worst = bench.broken.iter().map(|(_, ending)| *ending).max();

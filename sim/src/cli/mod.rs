@@ -141,7 +141,7 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         Command::Bugs(bugs) => commands::bugs(&bugs, printer),
         Command::Wal(wal) => directories::wal(&wal, printer),
         Command::Replay(replay) => directories::replay(&replay, printer),
-        Command::Bench => commands::bench(printer),
+        Command::Bench(bench) => commands::bench(&bench, printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.
             let mut script = Vec::new();

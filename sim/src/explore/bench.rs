@@ -27,8 +27,8 @@ pub struct Row {
     pub what: &'static str,
     /// The number; `None` where this system cannot tell.
     pub measured: Option<u64>,
-    /// The number it must reach, or must not exceed.
-    pub budget: u64,
+    /// The number it must reach, or must not exceed; `None` if it only informs.
+    pub budget: Option<u64>,
     /// Whether more is better.
     pub at_least: bool,
     /// The unit of both.
@@ -36,14 +36,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the budget is met; `None` if it was not measured.
+    /// Whether the budget is met; `None` if it was not measured or there is no budget.
     #[must_use]
     pub fn met(&self) -> Option<bool> {
-        let measured = self.measured?;
+        let (measured, budget) = (self.measured?, self.budget?);
         Some(if self.at_least {
-            measured >= self.budget
+            measured >= budget
         } else {
-            measured <= self.budget
+            measured <= budget
         })
     }
 }
@@ -218,7 +218,7 @@ impl Bencher<'_> {
         self.bench.rows.push(Row {
             what,
             measured,
-            budget,
+            budget: Some(budget),
             at_least,
             unit,
         });
@@ -305,7 +305,7 @@ mod tests {
         let row = |measured, at_least| Row {
             what: "x",
             measured,
-            budget: 100,
+            budget: Some(100),
             at_least,
             unit: "y",
         };

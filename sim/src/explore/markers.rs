@@ -40,8 +40,7 @@ impl Markers {
             markers.add(&format!("round.{round}"), *heights);
         }
         for byzantine in &outcome.plan.byzantine {
-            let name = format!("byzantine.{:?}", byzantine.behaviour).to_lowercase();
-            markers.add(&name, 1);
+            markers.add(&format!("byzantine.{}", byzantine.behaviour.name()), 1);
         }
         markers
     }
@@ -56,5 +55,24 @@ impl Markers {
     fn add(&mut self, name: &str, hits: u64) {
         let count = self.0.entry(name.to_owned()).or_default();
         *count = count.saturating_add(hits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::nemesis::Behaviour;
+
+    #[test]
+    fn a_behaviour_is_counted_under_its_name_in_plans() {
+        for behaviour in [
+            Behaviour::Equivocate,
+            Behaviour::LyingGossip,
+            Behaviour::AlwaysLyingGossip,
+            Behaviour::Silent,
+            Behaviour::LyingSync,
+        ] {
+            let written = serde_json::to_value(behaviour).unwrap();
+            assert_eq!(written, behaviour.name());
+        }
     }
 }

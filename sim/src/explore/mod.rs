@@ -4,6 +4,7 @@
 //! finds depends on its plan alone, and what a sweep finds on its seeds alone.
 
 mod bench;
+mod bench_log;
 mod clock;
 mod crash_everywhere;
 mod ending;
@@ -11,6 +12,7 @@ mod markers;
 mod sweep;
 
 pub use bench::{Bench, Row, bench};
+pub use bench_log::bench_log;
 pub use clock::Stopwatch;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;

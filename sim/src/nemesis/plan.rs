@@ -248,11 +248,27 @@ pub enum Behaviour {
     Equivocate,
     /// Lies about where it stands and what it has; what it signs is true.
     LyingGossip,
+    /// The same in every message that tells of its state.
+    AlwaysLyingGossip,
     /// Says nothing at all.
     Silent,
     /// Claims blocks that nobody has, and answers questions for blocks with other ones, with
     /// nothing, or not.
     LyingSync,
+}
+
+impl Behaviour {
+    /// The name in plans.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equivocate => "equivocate",
+            Self::LyingGossip => "lying_gossip",
+            Self::AlwaysLyingGossip => "always_lying_gossip",
+            Self::Silent => "silent",
+            Self::LyingSync => "lying_sync",
+        }
+    }
 }
 
 impl TimeoutsMs {

@@ -26,10 +26,10 @@ impl Printer<'_> {
         for row in &bench.rows {
             let measured = row.measured.map_or("unknown".to_owned(), grouped);
             let (what, unit, budget) = (row.what, row.unit, budget(row));
-            let met = match row.met() {
-                Some(true) => "",
-                Some(false) => "   MISSED",
-                None => "   not measured",
+            let met = match (row.met(), row.measured) {
+                (Some(false), _) => "   MISSED",
+                (None, None) => "   not measured",
+                (Some(true), _) | (None, Some(_)) => "",
             };
             writeln!(
                 out,
@@ -49,5 +49,6 @@ impl Printer<'_> {
 
 fn budget(row: &Row) -> String {
     let bound = if row.at_least { "at least" } else { "at most" };
-    format!("{bound} {}", grouped(row.budget))
+    row.budget
+        .map_or_else(String::new, |budget| format!("{bound} {}", grouped(budget)))
 }

@@ -161,7 +161,7 @@ pub(super) struct Benchmarks<'a> {
 struct Row<'a> {
     what: &'a str,
     measured: Option<u64>,
-    budget: u64,
+    budget: Option<u64>,
     at_least: bool,
     unit: &'a str,
     met: Option<bool>,

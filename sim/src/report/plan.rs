@@ -38,6 +38,7 @@ fn byzantine(plan: &Plan) -> Option<String> {
             let what = match b.behaviour {
                 Behaviour::Equivocate => "equivocates",
                 Behaviour::LyingGossip => "lies in gossip",
+                Behaviour::AlwaysLyingGossip => "always lies in gossip",
                 Behaviour::Silent => "is silent",
                 Behaviour::LyingSync => "lies in block sync",
             };

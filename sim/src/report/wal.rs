@@ -443,6 +443,7 @@ fn decoded(entry: &Entry) -> Decoded {
         Record::TxsAvailable(_) => ("txs_available", None),
         Record::Released(_) => ("released", None),
         Record::Synced { .. } => ("synced", None),
+        Record::Step(at) => ("step", Some(timeout(*at))),
     };
     Decoded {
         time_ns: entry.time.0,

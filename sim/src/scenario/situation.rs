@@ -7,14 +7,14 @@ use engine::{
     app::{App, Call},
     node::{Entry, Record},
     types::{
-        Address, Block, BlockId, ConfigChange, Height, Lsn, Message, PeerId, PublicKey, Round, Tx,
-        VoteKind,
+        Address, Block, BlockId, ConfigChange, Height, Lsn, Message, Offence, PeerId, PublicKey,
+        Round, Tx, VoteKind,
     },
 };
 use serde::Deserialize;
 
 use crate::{
-    nemesis::FaultKind,
+    nemesis::{Behaviour, FaultKind},
     outcome::Outcome,
     trace::{Event, What},
     world::Cast,
@@ -48,6 +48,10 @@ pub enum Situation {
     ValidatorsReplaced,
     /// A block took all power from the validator that had built it, and others came after it.
     ProposerRemoved,
+    /// A decided block proves an offence, and no offence is proved by two blocks.
+    EvidenceCommitted,
+    /// A correct node said that a message of a node that lies in gossip proves a broken protocol.
+    GossipLiarBlamed,
 }
 
 impl Situation {
@@ -66,6 +70,8 @@ impl Situation {
             Self::LiarBanned => "liar_banned",
             Self::ValidatorsReplaced => "validators_replaced",
             Self::ProposerRemoved => "proposer_removed",
+            Self::EvidenceCommitted => "evidence_committed",
+            Self::GossipLiarBlamed => "gossip_liar_blamed",
         }
     }
 
@@ -87,6 +93,8 @@ impl Situation {
             Self::LiarBanned => liar_banned(trace),
             Self::ValidatorsReplaced => validators_replaced(outcome, nodes),
             Self::ProposerRemoved => proposer_removed(trace, nodes),
+            Self::EvidenceCommitted => evidence_committed(trace),
+            Self::GossipLiarBlamed => gossip_liar_blamed(outcome),
         }
     }
 }
@@ -246,6 +254,7 @@ fn own_slots(nodes: &Nodes, node: PeerId, entry: &Entry) -> Vec<Slot> {
         | Record::Received { .. }
         | Record::Timeout(_)
         | Record::TxsAvailable(_)
+        | Record::Step(_)
         | Record::Released(_)
         | Record::Synced { .. } => Vec::new(),
     }
@@ -398,4 +407,49 @@ fn liar_banned(trace: &[Event]) -> Result<(), String> {
         .any(banned)
         .then_some(())
         .ok_or_else(|| "nobody was banned".to_owned())
+}
+
+fn evidence_committed(trace: &[Event]) -> Result<(), String> {
+    let mut proved: BTreeMap<Offence, BTreeSet<Height>> = BTreeMap::new();
+    for event in trace {
+        if let What::Decided {
+            height, decision, ..
+        } = &event.what
+        {
+            for evidence in decision.block.evidence.iter() {
+                proved
+                    .entry(evidence.offence())
+                    .or_default()
+                    .insert(*height);
+            }
+        }
+    }
+    if let Some((offence, heights)) = proved.iter().find(|(_, heights)| heights.len() > 1) {
+        let (of, times) = (offence.height, heights.len());
+        return Err(format!(
+            "an offence of height {of} was proved {times} times"
+        ));
+    }
+    let found = !proved.is_empty();
+    found
+        .then_some(())
+        .ok_or_else(|| "no block carries evidence".to_owned())
+}
+
+fn gossip_liar_blamed(outcome: &Outcome) -> Result<(), String> {
+    let byzantine = &outcome.plan.byzantine;
+    let behaviour = |node: PeerId| {
+        let found = byzantine.iter().find(|b| PeerId(b.node) == node);
+        found.map(|b| b.behaviour)
+    };
+    let lies = [Behaviour::LyingGossip, Behaviour::AlwaysLyingGossip].map(Some);
+    let blamed = |event: &Event| {
+        matches!(&event.what, What::Rejected { peer, blames: true, .. }
+            if lies.contains(&behaviour(*peer))
+                && event.node.is_some_and(|by| behaviour(by).is_none()))
+    };
+    let blamed = outcome.trace.iter().any(blamed);
+    blamed
+        .then_some(())
+        .ok_or_else(|| "nobody was blamed for lies in gossip".to_owned())
 }

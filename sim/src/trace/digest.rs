@@ -151,6 +151,10 @@ impl Digest {
                 self.u64(height.0);
                 self.peer(*from);
             }
+            Record::Step(at) => {
+                self.u8(7);
+                self.hrs(*at);
+            }
         }
     }
 

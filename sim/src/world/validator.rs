@@ -1,10 +1,13 @@
 //! What the world knows of a validator: it takes inputs, gives outputs, and lives on a disk.
 //! Another engine can be put under the same world by implementing [`Validator`].
 
+use std::sync::Arc;
+
 use engine::{
     crypto::Keys,
     ledger::Genesis,
     node::{Config, Input, Node, Output, Store, StoreConfig},
+    replay::{self, Owner},
     storage::Storage,
     types::{Height, Time},
 };
@@ -73,6 +76,13 @@ impl Validator for EngineValidator {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<Height, String> {
+        // What is there is verified first, on a view that writes nothing.
+        let owner = Owner {
+            key: self.keys.sign.as_ref().map(|key| key.public_key()),
+            verify: Arc::clone(&self.keys.verify),
+        };
+        replay::replay_for(disk, DIR, &self.genesis, &self.config, &owner)
+            .map_err(|error| format!("verified start: {error}"))?;
         let (store, found) = Store::start(disk, DIR, &self.genesis, self.store_config)
             .map_err(|error| error.to_string())?;
         let height = found.state.height;

@@ -83,6 +83,41 @@ fn l22_an_unlocked_node_prevotes_a_valid_new_proposal() {
     m.expect_notice(&Notice::CompleteProposal(a.id));
 }
 
+/// How often the machine said that a block's proposal is complete.
+fn complete(m: &mut Machine, block: &Made) -> usize {
+    let notices = std::mem::take(&mut m.record.notices);
+    let wanted = Notice::CompleteProposal(block.id);
+    notices.iter().filter(|notice| **notice == wanted).count()
+}
+
+#[test]
+fn a_proposal_is_told_to_be_complete_once_whatever_came_last() {
+    // Its round.
+    let mut m = Machine::of_four();
+    m.wait_for_height();
+    let (a, b) = (m.block("a"), m.block("b"));
+    m.proposed(0, &a, None);
+    m.proposed(1, &b, None);
+    assert_eq!(complete(&mut m, &a), 0, "round 0 has not begun");
+    m.timeout(Step::NewHeight, 0);
+    assert_eq!(complete(&mut m, &a), 1);
+    m.timeout(Step::PrecommitWait, 0);
+    assert_eq!(complete(&mut m, &b), 1);
+
+    // The proposal: its parts were asked for because of a polka.
+    let mut m = Machine::of_four();
+    m.start();
+    m.timeout(Step::Propose, 0);
+    m.prevotes(0, Some(&a), [0, 1, 2]);
+    m.parts(&a);
+    assert_eq!(complete(&mut m, &a), 0, "there is no proposal");
+    m.proposal(0, &a, None);
+    assert_eq!(complete(&mut m, &a), 1);
+    m.proposal(0, &a, None);
+    m.parts(&a);
+    assert_eq!(complete(&mut m, &a), 0, "nothing is new");
+}
+
 #[test]
 fn l22_a_proposal_that_came_before_its_round_is_prevoted_when_the_round_begins() {
     let mut m = Machine::of_four();

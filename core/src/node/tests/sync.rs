@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     blocksync::Fault,
     codec::MAX_SYNC_FRAME_MESSAGES,
-    types::{Block, Bounded, CommitSig, SyncMessage},
+    types::{Block, Bounded, CommitSig, Signature, SyncMessage, Vote, VoteKind},
 };
 
 /// The frame a liar's frame becomes.
@@ -122,6 +122,47 @@ fn a_node_that_falls_behind_in_consensus_probes_and_syncs() {
     net.run_to(45);
     assert!(net.synced_from(3).len() >= 30, "{:?}", net.synced_from(3));
     assert!(!net.hosts[3].node.is_syncing());
+}
+
+/// Whether node 3 counts a prevote of node 0 for nil in round 0 of its first height.
+fn counts_a_vote(net: &mut Net) -> bool {
+    let consensus = net.hosts[3].node.consensus();
+    let key = keys(0).sign.unwrap();
+    let address = key.public_key().address();
+    let index = consensus.validators().index_of(&address).unwrap();
+    let mut vote = Vote {
+        kind: VoteKind::Prevote,
+        height: consensus.at().height,
+        round: Round::ZERO,
+        block: None,
+        index,
+        address,
+        signature: Signature([0; 64]),
+    };
+    vote.signature = key.sign(&vote.sign_bytes(&consensus.chain().chain));
+    let frame = Frame::encode(Channel::Vote, vec![Message::Vote(vote)]);
+    let from = PeerId(0);
+    net.input(3, Input::Receive { from, frame });
+    let votes = net.hosts[3].node.consensus().votes();
+    votes
+        .prevotes(Round::ZERO)
+        .unwrap()
+        .vote(index.get())
+        .is_some()
+}
+
+/// Tendermint's reactor drops data and votes while it fast-syncs, and tells new peers nothing.
+#[test]
+fn a_node_that_syncs_takes_no_part_in_consensus() {
+    assert!(counts_a_vote(&mut Net::new(4)));
+    let mut net = Net::late_joiner(4, syncing(), 20);
+    assert!(net.hosts[3].node.is_syncing());
+    assert!(!counts_a_vote(&mut net));
+    net.mail.clear();
+    net.input(3, Input::Connected(PeerId(1)));
+    let said = net.mail.iter().filter(|(from, ..)| *from == PeerId(3));
+    let channels: Vec<Channel> = said.map(|(.., f)| f.contents().unwrap().channel).collect();
+    assert_eq!(channels, [Channel::BlockSync], "it asks what the peer has");
 }
 
 #[test]

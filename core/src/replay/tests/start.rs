@@ -7,7 +7,7 @@ use super::{overlay::ReadOnlyDisk, *};
 use crate::{
     node::{Entry, Record},
     privval::{SignFile, SignSlot, SignState, SignStep},
-    types::{BlockId, Lsn, Message, Round, Signature},
+    types::{BlockId, Lsn, Message, Round, Signature, Step},
 };
 
 const STOPS: [(u64, Stop); 5] = [
@@ -293,6 +293,23 @@ fn an_own_message_that_the_node_did_not_ask_for_is_a_mismatch() {
     assert_eq!((mismatch.height, mismatch.what), (Height(1), "own message"));
     assert!(mismatch.record.is_some());
     assert!(refused.is_mismatch());
+}
+
+#[test]
+fn a_recorded_step_that_the_node_does_not_take_is_a_mismatch() {
+    let mut disk = with_changed_log(Stop::Idle, |entry| {
+        if let Record::Step(at) = &mut entry.record
+            && at.step == Step::Prevote
+        {
+            at.round = Round(9);
+        }
+    });
+    let refused = verify(&mut disk).unwrap_err();
+    let ReplayFailed::Mismatch(mismatch) = &refused else {
+        panic!("{refused}");
+    };
+    assert_eq!((mismatch.height, mismatch.what), (Height(1), "step"));
+    assert!(mismatch.expected.contains("/9/"), "{}", mismatch.expected);
 }
 
 #[test]

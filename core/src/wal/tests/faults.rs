@@ -12,9 +12,11 @@ enum Fault {
     Once,
     /// No call does anything any more.
     Stopped,
+    /// Before the call somebody else removes the first segment.
+    Purged,
 }
 
-/// Counts the calls that change something, and spoils one of them.
+/// Counts the calls and spoils one of them.
 struct Spoiled {
     inner: MemoryStorage,
     fault: Fault,
@@ -42,7 +44,8 @@ impl Spoiled {
                 path: String::new(),
             }),
             Fault::Stopped if self.calls >= self.at => Err(StorageError::Crashed),
-            Fault::Hiccups | Fault::Once | Fault::Stopped => Ok(()),
+            Fault::Purged if self.calls == self.at => self.inner.remove(&first()),
+            Fault::Hiccups | Fault::Once | Fault::Stopped | Fault::Purged => Ok(()),
         }
     }
 
@@ -285,5 +288,44 @@ fn every_failed_open_and_read_gives_its_locks_and_files_back() {
         if life(&mut failing).is_err() {
             let _ = reopen(&mut failing.inner).expect("no lock is left");
         }
+    }
+}
+
+#[test]
+fn an_interrupted_preallocation_is_repeated_and_alters_no_data() {
+    let options = Options {
+        preallocate_bytes: 4096,
+        ..small(Format::Native)
+    };
+    let mut disk = Spoiled::new(MemoryStorage::default(), Fault::Hiccups, 0);
+    // At the creation, at a cut, and not again when a tail that was cut short is reopened.
+    let mut log = create(&mut disk, DIR, b"metadata", options).unwrap();
+    log.save(&mut disk, None, &entries(0..=3)).unwrap();
+    log.cut(&mut disk).unwrap();
+    log.save(&mut disk, None, &entries(4..=7)).unwrap();
+    log.close(&mut disk).unwrap();
+    let tail = segment_path(1, 4);
+    assert_eq!(read_file(&mut disk.inner, &tail).unwrap().len(), 4096);
+    let reader = open_at_index(&mut disk, DIR, 0, options).unwrap();
+    let (replayed, log) = reader.read_all(&mut disk).unwrap();
+    assert_eq!(replayed.entries, entries(0..=7));
+    log.close(&mut disk).unwrap();
+    assert_eq!(read_file(&mut disk.inner, &tail).unwrap().len(), 4096);
+}
+
+#[test]
+fn a_scan_for_snapshots_tolerates_a_purge_at_any_call() {
+    let (mut disk, mut log) = new_log(Format::Native);
+    log.save(&mut disk, None, &entries(0..=3)).unwrap();
+    log.cut(&mut disk).unwrap();
+    let ended = Snapshot { index: 3, term: 1 };
+    log.save_snapshot(&mut disk, &ended).unwrap();
+    log.close(&mut disk).unwrap();
+    let mut counted = Spoiled::new(disk.clone(), Fault::Once, usize::MAX);
+    assert_eq!(snapshots(&mut counted, DIR).unwrap(), [START, ended]);
+    for at in 1..=counted.calls {
+        let mut purged = Spoiled::new(disk.clone(), Fault::Purged, at);
+        let found = snapshots(&mut purged, DIR).unwrap();
+        assert_eq!(found.last(), Some(&ended), "purged at call {at}");
     }
 }

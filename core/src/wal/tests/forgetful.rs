@@ -220,6 +220,7 @@ fn options(format: Format) -> Options {
 struct Acknowledged {
     created: bool,
     entries: u64,
+    state: Option<HardState>,
     snapshot: Snapshot,
 }
 
@@ -232,6 +233,15 @@ fn live(disk: &mut Forgetful, format: Format, seen: &mut Acknowledged) -> Result
         if index % 2 == 1 {
             log.sync(disk)?;
             seen.entries = index + 1;
+        }
+        if index % 4 == 0 {
+            let state = HardState {
+                term: index,
+                vote: 1,
+                commit: index,
+            };
+            log.save(disk, Some(&state), &[])?;
+            (seen.entries, seen.state) = (index + 1, Some(state));
         }
         if index % 5 == 4 {
             let snapshot = Snapshot { index, term: 1 };
@@ -279,7 +289,57 @@ fn a_machine_that_stops_at_any_call_and_forgets_the_unsynced_keeps_every_acknowl
                     entries(snapshot.index + 1..=end.max(1) - 1)
                 );
                 assert_eq!(replayed.torn, None);
+                let term = |state: Option<HardState>| state.map(|state| state.term);
+                assert!(
+                    term(replayed.state) >= term(seen.state),
+                    "{format:?}, call {stop_at}: an older vote came back"
+                );
             }
+            if finished {
+                break;
+            }
+        }
+    }
+}
+
+/// A log whose last record is torn, and that segment's bytes. Everything is durable.
+fn torn(format: Format) -> (Forgetful, Vec<u8>) {
+    let mut disk = Forgetful::new(usize::MAX);
+    let mut log = create(&mut disk, DIR, b"metadata", options(format)).unwrap();
+    log.save(&mut disk, None, &entries(0..=1)).unwrap();
+    let before = log.last_index();
+    log.append(&mut disk, &[entry(2)]).unwrap();
+    log.close(&mut disk).unwrap();
+    assert_eq!(before, Some(1));
+    let file = disk.open(&first(), Access::Write).unwrap();
+    let bytes = disk.bytes(file);
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes.truncate(written - 8);
+    let bytes = bytes.clone();
+    disk.sync(file).unwrap();
+    (disk, bytes)
+}
+
+#[test]
+fn a_repair_that_stops_at_any_call_leaves_the_original_or_a_durable_copy() {
+    for format in [Format::Etcd, Format::Native] {
+        for stop_at in 1.. {
+            let (mut disk, original) = torn(format);
+            (disk.calls, disk.stop_at) = (0, stop_at);
+            let finished = repair(&mut disk, DIR).is_ok();
+            disk.crash();
+            let kept = read_file(&mut disk, &first()).unwrap() == original;
+            let copy = read_file(&mut disk, &format!("{}.broken", first()));
+            assert!(
+                kept || copy == Ok(original),
+                "{format:?}, call {stop_at}: cut without a copy"
+            );
+            repair(&mut disk, DIR).unwrap();
+            let reader = open_at_index(&mut disk, DIR, 0, options(format)).unwrap();
+            assert_eq!(
+                reader.read_all(&mut disk).unwrap().0.entries,
+                entries(0..=1)
+            );
             if finished {
                 break;
             }

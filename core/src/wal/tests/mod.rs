@@ -4,6 +4,7 @@
 mod conformance;
 mod contract;
 mod damage;
+mod document;
 mod faults;
 mod forgetful;
 mod model;

@@ -257,3 +257,78 @@ fn a_segment_that_ends_before_the_one_behind_it_continues_is_damaged() {
         assert_eq!(opened, expected);
     }
 }
+
+#[test]
+fn a_length_with_nothing_behind_it_is_a_torn_tail() {
+    for format in [Format::Etcd, Format::Native] {
+        let mut disk = log_with(format, 3);
+        let mut whole = 0;
+        edit(&mut disk, &first(), |bytes| {
+            whole = bytes.len();
+            bytes.extend_from_within(whole - 40..whole - 32);
+        });
+        match (format, reopen(&mut disk)) {
+            (Format::Etcd, opened) => {
+                let torn = WalError::UnexpectedEof {
+                    segment: segment_name(0, 0),
+                    offset: whole as u64,
+                };
+                assert_eq!(opened.unwrap_err(), torn);
+                let repaired = repair(&mut disk, DIR).unwrap();
+                assert!(matches!(repaired, RepairOutcome::Cut { .. }));
+            }
+            (Format::Native, opened) => {
+                let (replayed, log) = opened.unwrap();
+                assert_eq!(replayed.torn.unwrap().bytes, 8);
+                log.close(&mut disk).unwrap();
+            }
+        }
+        let (replayed, _) = reopen(&mut disk).unwrap();
+        assert_eq!((replayed.entries, replayed.torn), (entries(0..=2), None));
+    }
+}
+
+#[test]
+fn a_tail_without_slack_is_written_on() {
+    for format in [Format::Etcd, Format::Native] {
+        let options = Options {
+            preallocate_bytes: 4096,
+            ..small(format)
+        };
+        let mut disk = MemoryStorage::default();
+        let mut log = create(&mut disk, DIR, b"metadata", options).unwrap();
+        log.save(&mut disk, None, &entries(0..=4)).unwrap();
+        log.close(&mut disk).unwrap();
+        // What was preallocated is gone; the file ends with its last record.
+        edit(&mut disk, &first(), |bytes| {
+            let written = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+            bytes.truncate(written.next_multiple_of(8));
+        });
+        let (_, mut log) = reopen(&mut disk).unwrap();
+        log.save(&mut disk, None, &entries(5..=9)).unwrap();
+        log.close(&mut disk).unwrap();
+        assert_eq!(reopen(&mut disk).unwrap().0.entries, entries(0..=9));
+    }
+}
+
+#[test]
+fn the_copy_of_a_repaired_segment_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let mut disk = crate::storage::RealStorage::new(root.path());
+    let mut log = create(&mut disk, DIR, b"metadata", small(Format::Native)).unwrap();
+    log.save(&mut disk, None, &entries(0..=2)).unwrap();
+    log.close(&mut disk).unwrap();
+    let file = disk.open(&first(), Access::Write).unwrap();
+    let len = disk.len(file).unwrap();
+    disk.set_len(file, len - 3).unwrap();
+    disk.close(file).unwrap();
+    let Ok(RepairOutcome::Cut {
+        copy: Some(copy), ..
+    }) = repair(&mut disk, DIR)
+    else {
+        panic!("nothing was cut");
+    };
+    let metadata = std::fs::metadata(root.path().join(copy)).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+}

@@ -141,3 +141,51 @@ fn records_are_shown_where_they_lie_up_to_the_damage() {
         assert_eq!(seen, places.len() - 3);
     }
 }
+
+#[test]
+fn a_length_that_claims_more_than_the_file_reserves_no_memory_for_it() {
+    let claims = [1_u64 << 20, 1 << 40, (1 << 56) - 8];
+    for format in [Format::Etcd, Format::Native] {
+        for claim in claims {
+            let mut disk = log_with(format, 3);
+            let mark = match format {
+                Format::Etcd => 0,
+                Format::Native => native::MARK,
+            };
+            edit(&mut disk, &first(), |bytes| {
+                let mut word = claim.to_le_bytes();
+                word[7] = mark;
+                bytes.extend_from_slice(&word);
+                bytes.extend_from_slice(&[7; 100]);
+            });
+            let len = read_file(&mut disk, &first()).unwrap().len();
+            let mut measured = Measured { disk, longest: 0 };
+            let end = inspect(&mut measured, DIR, &mut |_| Ok(())).unwrap();
+            assert_eq!(end.torn.unwrap().bytes, 108);
+            assert!(measured.longest <= len, "{} of {len}", measured.longest);
+        }
+    }
+}
+
+#[test]
+fn entries_of_ten_and_more_mebibytes_come_back() {
+    for format in [Format::Etcd, Format::Native] {
+        let (mut disk, mut log) = new_log(format);
+        let base = u64::from(format == Format::Etcd);
+        let big: Vec<Entry> = (0..3)
+            .map(|place| Entry {
+                index: base + place,
+                term: 1,
+                data: vec![
+                    u8::try_from(place).unwrap();
+                    usize::try_from(place + 1).unwrap() * (10 << 20)
+                ],
+            })
+            .collect();
+        log.save(&mut disk, None, &big).unwrap();
+        log.close(&mut disk).unwrap();
+        let reader = open_at_index(&mut disk, DIR, base, small(format)).unwrap();
+        let (replayed, _) = reader.read_all(&mut disk).unwrap();
+        assert!(replayed.entries == big, "{format:?}");
+    }
+}

@@ -8,7 +8,8 @@ use crate::{
 
 use super::{Option_, swarm};
 
-/// A commit makes about so many storage calls, a start up to twice as many.
+/// A commit makes about so many storage calls, a start with its verification up to eight times as
+/// many.
 const STORAGE_CALLS: u64 = 40;
 
 pub(super) fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<Fault> {
@@ -90,7 +91,7 @@ fn draw_when(draw: &mut Draw, plan: &Plan, window: u64, crash: bool) -> When {
         5 if crash => When::Starting {
             node,
             starts: u32::try_from(height % 3).unwrap_or(0),
-            call: call * 2,
+            call: call * 8,
             side,
         },
         0 if crash => When::Append {

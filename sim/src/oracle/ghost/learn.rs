@@ -181,7 +181,7 @@ impl Ghost {
 
     /// Who a vote says it is from; `None` if it names another's place in the height's set. As long
     /// as the set is not known, the address alone counts.
-    fn voter(&self, vote: &Vote) -> Option<usize> {
+    pub(in crate::oracle) fn voter(&self, vote: &Vote) -> Option<usize> {
         let height = vote.height.0;
         if height > self.sets.newest() {
             return self.sets.member(&vote.address);

@@ -1,9 +1,9 @@
 //! Hand-made histories of the sign state, of following the others, and of starting again.
 
-use engine::types::Message;
+use engine::types::{Bounded, CommitSig, Message, Round, SyncMessage};
 
 use crate::{
-    oracle::testing::{History, precommit, prevote, setup},
+    oracle::testing::{Chain, History, precommit, prevote, setup},
     trace::What,
 };
 
@@ -65,6 +65,41 @@ fn a_node_that_follows_or_has_heard_only_one_other_is_left_alone() {
         "none",
         "one of four is not more than one third"
     );
+}
+
+/// A block whose commit is of round 1, sent whole, and the same precommits as votes.
+fn decided_in_round_1() -> (Message, Vec<Message>) {
+    let chain = Chain::new(4);
+    let mut decision = chain.decide(chain.block(&[]));
+    let precommits = [0, 2, 3].map(|by| precommit(by, (1, 1), Some(decision.id)));
+    let mut signatures = vec![CommitSig::Absent; 4];
+    for message in &precommits {
+        if let Message::Vote(vote) = message {
+            signatures[vote.index.get()] = CommitSig::Block(vote.signature);
+        }
+    }
+    decision.commit.round = Round(1);
+    decision.commit.signatures = Bounded::try_from(signatures).unwrap();
+    let (block, commit) = (decision.block, Box::new(decision.commit));
+    let whole = Message::BlockSync(SyncMessage::BlockResponse { block, commit });
+    (whole, precommits.to_vec())
+}
+
+#[test]
+fn the_commit_of_a_block_that_nobody_asked_for_moves_no_node_and_the_same_votes_do() {
+    let (whole, votes) = decided_in_round_1();
+    let mut history = History::new(setup(4, &[]));
+    history.sign(1, &prevote(1, (1, 0), None)).get(1, &whole);
+    history.happens(1, What::Fired { timer: "consensus" });
+    history.append(1, &precommit(1, (1, 0), None));
+    assert_eq!(history.fired(), "none");
+
+    let mut history = History::new(setup(4, &[]));
+    history.sign(1, &prevote(1, (1, 0), None)).get(1, &whole);
+    history.get_all(1, &votes);
+    history.happens(1, What::Fired { timer: "consensus" });
+    history.append(1, &precommit(1, (1, 0), None));
+    assert_eq!(history.fired(), "round_skip");
 }
 
 #[test]
