@@ -147,7 +147,7 @@ impl Store {
         // seen anything signed.
         let state = match state {
             Some(state) => state,
-            None if traces::was_used(storage, dir, &ledger)? => return Err(StartError::StateLost),
+            None if traces::was_used(storage, dir)? => return Err(StartError::StateLost),
             None => create(storage, dir, genesis, config)?,
         };
         if state.chain != genesis.chain {

@@ -59,11 +59,7 @@ pub(super) fn teach(sign: &mut SignState, chain: &ChainId, entries: &[(Lsn, Entr
 
 /// Whether a directory without a state shows traces of work. What is not there shows none; what
 /// cannot be read may.
-pub(super) fn was_used(
-    storage: &mut dyn Storage,
-    dir: &str,
-    ledger: &Ledger,
-) -> Result<bool, StartError> {
+pub(crate) fn was_used(storage: &mut dyn Storage, dir: &str) -> Result<bool, StartError> {
     let signed = match SignFile::open(storage, dir) {
         Ok((file, state)) => {
             file.close(storage)?;
@@ -72,7 +68,7 @@ pub(super) fn was_used(
         Err(SignFileError::Storage(StorageError::NotFound { .. })) => false,
         Err(error) => return Err(error.into()),
     };
-    let stored = match ledger.height(storage) {
+    let stored = match Ledger::open(dir).height(storage) {
         Ok(height) => height > Height::ZERO,
         Err(StorageError::NotFound { .. }) => false,
         Err(error) => return Err(error.into()),

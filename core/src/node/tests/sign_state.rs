@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Four nodes at work; node 0 has signed in its height, and everything it signed was released.
-fn at_work() -> Net {
+pub(super) fn at_work() -> Net {
     let mut net = Net::new(4);
     net.run_to(4);
     for _ in 0..10_000 {

@@ -42,20 +42,17 @@ const FAILING: [Trouble; 5] = [
 ];
 const HARMLESS: [Trouble; 3] = [Trouble::Short, Trouble::Interrupt, Trouble::Slow];
 
-/// The most nodes that break, and the most troubles that do not break a node.
-const MOST_BROKEN: u64 = 2;
-const MOST_SURVIVED: u64 = 4;
-
-/// Adds disk faults to a plan, in every fourth run.
+/// Adds disk faults to a plan, in every fourth run: nodes whose disks break, as long as the others
+/// can do without them and the byzantine ones, and troubles that do not break a node, up to one for
+/// each and one more.
 pub(super) fn draw(choices: &Choices, plan: &mut Plan, height_ms: u64) {
     let mut draw = swarm(choices, Option_::Disks);
     if draw.below(4) > 0 {
         return;
     }
-    let (broken, survived) = (
-        draw.between(0..=MOST_BROKEN),
-        draw.between(1..=MOST_SURVIVED),
-    );
+    let nodes = plan.powers.len() as u64;
+    let broken = draw.between(0..=(nodes.max(1) - 1) / 3);
+    let survived = draw.between(1..=nodes + 1);
     let window = height_ms * (plan.heights + 2);
     for number in 0..broken + survived {
         let coords = [Option_::Disks as u64, number, 0, 0];
@@ -123,8 +120,9 @@ fn surviving(draw: &mut Draw, plan: &mut Plan, (node, ms): (u16, u64), height_ms
     let calls = (draw.below(2) == 0).then(|| draw.between(1..=5));
     let extra_us = draw.between(1..=plan.sync_us.max * 20);
     let restart_after_ms = draw.between(1..=height_ms * 2);
-    // A lock is asked for at a start.
-    if trouble == Trouble::Locked {
+    // A lock is asked for at a start, and a start reads and repairs with whatever else fails.
+    let at_a_start = failing && draw.below(2) == 0;
+    if trouble == Trouble::Locked || at_a_start {
         let crash = crash(draw, node, height_ms);
         push(plan, ms, crash);
     }
