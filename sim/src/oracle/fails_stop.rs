@@ -4,6 +4,10 @@
 //! cures (no space, input/output error, lock held), the node sends, writes, decides and starts
 //! nothing before it has stopped.
 //!
+//! One lock may be held without harm: that of an old segment of the log when a running node would
+//! remove it. It stays, as in etcd's purge. A segment that a running node begins is locked under
+//! another name before it gets its own.
+//!
 //! Source: D2 of the property list; what a failed fsync leaves is unknown, and asking again gives a
 //! wrong answer ("fsyncgate", 2018); etcd treats every error of its log as fatal.
 //!
@@ -13,7 +17,10 @@ use super::{
     Ghost, Oracle, Violation,
     facts::{self, Rule},
 };
-use crate::trace::{Event, What};
+use crate::{
+    disk::{Strike, Trouble},
+    trace::{Event, What},
+};
 
 const RULE: Rule = Rule {
     name: "fails_stop",
@@ -25,7 +32,14 @@ const RULE: Rule = Rule {
 pub(super) struct FailsStop {
     /// What failed, of each node that has not stopped since.
     failed: Vec<Option<String>>,
+    /// Which nodes run.
+    up: Vec<bool>,
     checks: u64,
+}
+
+/// Whether a running node only left an old segment where it was.
+fn left_alone(strike: &Strike) -> bool {
+    strike.trouble == Trouble::Locked && strike.path.ends_with(".wal")
 }
 
 impl Oracle for FailsStop {
@@ -39,8 +53,13 @@ impl Oracle for FailsStop {
         };
         if self.failed.len() <= node {
             self.failed.resize(node + 1, None);
+            self.up.resize(node + 1, false);
+        }
+        if let What::Started { .. } | What::Crashed | What::Halted { .. } = &event.what {
+            self.up[node] = matches!(event.what, What::Started { .. });
         }
         let done = match &event.what {
+            What::Disk(strike) if self.up[node] && left_alone(strike) => return Ok(()),
             What::Disk(strike) if strike.trouble.fails_calls() => {
                 let (time, path) = (facts::at(event.time), &strike.path);
                 let what = format!("{time} {path}: {}", strike.trouble.name());

@@ -102,3 +102,27 @@ fn a_log_that_comes_up_without_what_was_durable_is_found() {
     let behind = forgetful(true, 1);
     assert_eq!(behind.fired(), "none", "height {} is decided", Height(1));
 }
+
+#[test]
+fn an_old_segment_that_somebody_holds_stays_and_harms_nobody() {
+    let held = |path: &str| {
+        What::Disk(Strike {
+            trouble: Trouble::Locked,
+            path: path.to_owned(),
+        })
+    };
+    let vote = prevote(1, (1, 0), None);
+    let after = |path: &str, down: bool| {
+        let mut history = History::new(setup(4, &[]));
+        history.start(1, 0);
+        if down {
+            history.crash(1).happens(1, held(path)).start(1, 0);
+        } else {
+            history.append(1, &vote).happens(1, held(path)).sync(1);
+        }
+        history.fired()
+    };
+    assert_eq!(after("data/wal/0-0.wal", false), "none");
+    assert_eq!(after("data/wal/0-0.wal", true), "fails_stop");
+    assert_eq!(after("data/wal/0-0.wal.tmp", false), "fails_stop");
+}
