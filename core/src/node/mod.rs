@@ -32,11 +32,11 @@ pub use evidence::{EvidencePool, EvidencePoolError, MAX_PENDING, MAX_PENDING_PER
 pub use input::{Input, Output, Rejection, Timer};
 pub use offer::{MAX_WAITING_OWN, OfferError};
 pub(crate) use own::slot_of_own;
-pub(crate) use traces::was_used;
 pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
 pub use store::{StartError, Store, StoreConfig, StoreError};
+pub(crate) use traces::was_used;
 
 use crate::{
     app::App,

@@ -325,6 +325,9 @@ impl SimDisk {
             self.strike(Trouble::FailSyncs, &path);
         }
         let failing = troubled || self.faults.fail_syncs;
+        if !failing {
+            self.note_sync(file);
+        }
         let data = self.data_mut(file)?;
         if failing {
             data.fail_sync();
@@ -411,7 +414,8 @@ impl SimDisk {
     fn do_sync_dir(&mut self, dir: &str) -> Result<(), StorageError> {
         let id = self.directory(dir)?;
         self.struck(&[Trouble::FailSyncs], dir)?;
-        self.tree.sync_dir(id);
+        let changes = self.tree.sync_dir(id);
+        self.note_names(&changes);
         let open: Vec<NodeId> = self.handles.values().map(|handle| handle.node).collect();
         self.tree.tidy(&open);
         Ok(())

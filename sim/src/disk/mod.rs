@@ -11,6 +11,7 @@
 //! a plan gives to some of the files, and damage at rest, are [`Trouble`].
 
 mod calls;
+mod effects;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,8 @@ pub struct SimDisk {
     interrupted: bool,
     troubles: Vec<Lasting>,
     strikes: Vec<Strike>,
+    /// What has become durable, while somebody wants to know.
+    effects: Option<Vec<String>>,
 }
 
 impl SimDisk {
@@ -132,6 +135,7 @@ impl SimDisk {
             interrupted: false,
             troubles: Vec::new(),
             strikes: Vec::new(),
+            effects: None,
         }
     }
 

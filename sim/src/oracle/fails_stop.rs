@@ -74,6 +74,7 @@ impl Oracle for FailsStop {
             What::Sent { .. } => "sent a message",
             What::Appended { .. } => "wrote to its log",
             What::Synced { .. } => "went on after a sync",
+            What::Stored { .. } => "made a decision durable",
             What::Decided { .. } => "announced a decision",
             What::Disk(_)
             | What::Dropped { .. }

@@ -20,6 +20,7 @@ use crate::trace::{Event, What};
 mod agreement;
 mod block;
 mod chain_integrity;
+mod commit_order;
 mod decision_justified;
 mod evidence;
 mod facts;
@@ -167,6 +168,7 @@ impl Judge {
             Box::new(round_skip::RoundSkip::default()),
             Box::new(fails_stop::FailsStop::default()),
             Box::new(no_silent_damage::NoSilentDamage::default()),
+            Box::new(commit_order::CommitOrder::default()),
         ];
         if setup.within_one_third {
             watchers.push(Box::new(peer_blame::PeerBlame::default()));

@@ -132,6 +132,7 @@ impl Oracle for NoSilentDamage {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Stored { .. }
             | What::Healed { .. } => {}
         }
         Ok(())

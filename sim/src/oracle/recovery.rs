@@ -72,6 +72,7 @@ impl Oracle for Recovery {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Stored { .. }
             | What::Healed { .. } => return Ok(()),
         };
         self.checks += 1;

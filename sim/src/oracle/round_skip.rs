@@ -85,6 +85,7 @@ impl Oracle for RoundSkip {
             | What::FaultBegan(_)
             | What::FaultEnded(_)
             | What::Disk(_)
+            | What::Stored { .. }
             | What::Healed { .. } => {}
         }
         Ok(())

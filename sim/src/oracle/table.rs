@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 19] = [
+pub const ORACLES: [(&str, &str, &str); 20] = [
     (
         "fails_stop",
         "a correct node does nothing more after a storage call that failed, until it has stopped",
@@ -11,6 +11,11 @@ pub const ORACLES: [(&str, &str, &str); 19] = [
         "no_silent_damage",
         "the log of a correct node never comes up without records of open heights that were durable",
         "D1; the repair of etcd's log took damage for a torn tail",
+    ),
+    (
+        "commit_order",
+        "a correct node makes log, block, end of height, application and state durable in this order",
+        "finalizeCommit of Tendermint and its fail points",
     ),
     (
         "sign_state_durable",

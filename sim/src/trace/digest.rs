@@ -78,6 +78,16 @@ impl Digest {
                 self.u64(lsn.0);
                 self.signed(*signed);
             }
+            What::Stored {
+                height,
+                log_ahead,
+                parts,
+            } => {
+                self.u64(height.0);
+                self.option(*log_ahead);
+                self.len(parts.len());
+                parts.iter().for_each(|part| self.text(part.name()));
+            }
             What::Decided {
                 height,
                 app_hash,
@@ -450,6 +460,7 @@ fn tag(what: &What) -> u8 {
         What::FaultBegan(_) => 14,
         What::FaultEnded(_) => 15,
         What::Disk(_) => 17,
+        What::Stored { .. } => 18,
         What::Healed { .. } => 16,
     }
 }

@@ -26,6 +26,32 @@ pub struct Event {
     pub what: What,
 }
 
+/// What a node stores of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Records of the log.
+    Log,
+    /// The block of a height.
+    Block(Height),
+    /// The application.
+    App,
+    /// The state.
+    State,
+}
+
+impl Part {
+    /// The part in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Block(_) => "block",
+            Self::App => "application",
+            Self::State => "state",
+        }
+    }
+}
+
 /// The kinds of events.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -94,6 +120,15 @@ pub enum What {
         lsn: Lsn,
         /// What its durable sign state says was signed last.
         signed: Option<SignSlot>,
+    },
+    /// A decision was made durable.
+    Stored {
+        /// The height.
+        height: Height,
+        /// Whether the log held something that was not durable when this began.
+        log_ahead: bool,
+        /// What became durable, in order, by the disk's own record.
+        parts: Vec<Part>,
     },
     /// A node announced a decision.
     Decided {

@@ -69,6 +69,10 @@ pub enum Detail {
     Synced {
         lsn: u64,
     },
+    Stored {
+        height: u64,
+        parts: Vec<&'static str>,
+    },
     Decided {
         height: u64,
         round: u32,
@@ -162,6 +166,10 @@ impl Detail {
                 record: entry.record.to_string(),
             },
             What::Synced { lsn, .. } => Self::Synced { lsn: lsn.0 },
+            What::Stored { height, parts, .. } => Self::Stored {
+                height: height.0,
+                parts: parts.iter().map(|part| part.name()).collect(),
+            },
             What::Decided {
                 height,
                 app_hash,
@@ -210,7 +218,7 @@ pub(super) fn glyph(what: &What) -> &'static str {
         What::Delivered { .. } => "◂",
         What::Fired { .. } => "t",
         What::Appended { .. } => "w",
-        What::Synced { .. } => "W",
+        What::Synced { .. } | What::Stored { .. } => "W",
         What::Decided { .. } => "◆",
         What::Rejected { .. } => "?",
         What::Notice(_) => "●",
@@ -250,6 +258,10 @@ pub(super) fn sentence(what: &What) -> String {
         What::Fired { timer } => format!("timer {timer}"),
         What::Appended { lsn, entry } => format!("log {}: {}", lsn.0, entry.record),
         What::Synced { lsn, .. } => format!("durable to {}", lsn.0),
+        What::Stored { height, parts, .. } => {
+            let parts: Vec<_> = parts.iter().map(|part| part.name()).collect();
+            format!("height {height} durable: {}", parts.join(", "))
+        }
         What::Decided {
             height, decision, ..
         } => {

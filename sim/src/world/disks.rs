@@ -5,13 +5,13 @@
 
 use engine::{
     node::Output,
-    types::{PeerId, Span},
+    types::{Height, PeerId, Span},
 };
 
 use crate::{
     disk::{CrashFates, Strike},
     nemesis::{FaultKind, Unsynced},
-    trace::What,
+    trace::{Part, What},
     world::{Pending, World},
 };
 
@@ -155,5 +155,19 @@ pub(super) fn files_of(output: &Output) -> [&'static str; 2] {
         | Output::Refused { .. }
         | Output::Halted { .. }
         | Output::Notice(_) => ["data", "data"],
+    }
+}
+
+/// What a file of a node holds of a decision.
+pub(super) fn part_of(path: &str) -> Option<Part> {
+    match path.split('/').collect::<Vec<_>>()[..] {
+        ["data", "wal", _] => Some(Part::Log),
+        ["data", "blocks", name] => {
+            let height = u64::from_str_radix(name, 16).ok()?;
+            Some(Part::Block(Height(height)))
+        }
+        ["data", "app"] => Some(Part::App),
+        ["data", "state"] => Some(Part::State),
+        _ => None,
     }
 }

@@ -15,7 +15,9 @@ use crate::{
     nemesis::Plan,
     trace::What,
     world::{
-        Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, disks::files_of,
+        Cast, DIR, EngineValidator, Pending, Validator, World,
+        crash::Job,
+        disks::{files_of, part_of},
         genesis, sync_time,
     },
 };
@@ -325,7 +327,12 @@ impl World {
         };
         self.arm_disk(node, job);
         let host = self.host(node);
+        let log_ahead = host.disk.unsynced_bytes(&format!("{DIR}/wal")) > 0;
+        if matches!(job, Job::Commit(_)) {
+            host.disk.watch();
+        }
         let carried_out = host.validator.carry_out(&mut host.disk, output);
+        let effects = host.disk.take_effects();
         self.note_strikes(node);
         if self.has_stopped(node) {
             return;
@@ -334,6 +341,14 @@ impl World {
             Ok(answer) => answer,
             Err(error) => return self.disk_failed(node, error),
         };
+        if let Job::Commit(height) = job {
+            let stored = What::Stored {
+                height,
+                log_ahead,
+                parts: effects.iter().filter_map(|path| part_of(path)).collect(),
+            };
+            self.emit(Some(node), stored);
+        }
         // Durable is what the disk says is durable, whatever the engine believes.
         if self.host(node).unsynced() == 0
             && let Some(lsn) = self.host(node).written_by(output)

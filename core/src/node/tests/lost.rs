@@ -116,7 +116,8 @@ fn a_sign_state_that_has_lost_its_newest_slot_is_written_again_before_the_node_b
     let slots = crate::storage::read_file(&mut disk, path).unwrap();
     let (generation, _) = crate::privval::newest(&slots).unwrap();
     let file = disk.open(path, Access::Write).unwrap();
-    disk.write_at(file, generation % 2 * 512, &[0; 512]).unwrap();
+    disk.write_at(file, generation % 2 * 512, &[0; 512])
+        .unwrap();
     disk.close(file).unwrap();
     assert_eq!(start(&mut disk).unwrap().sign, before);
     disk.restart();

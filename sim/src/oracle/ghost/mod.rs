@@ -131,6 +131,7 @@ impl Ghost {
             | What::FaultBegan(_)
             | What::FaultEnded(_)
             | What::Disk(_)
+            | What::Stored { .. }
             | What::Healed { .. } => {}
         }
     }

@@ -5,7 +5,7 @@ use engine::types::Height;
 use crate::{
     disk::{Strike, Trouble},
     oracle::testing::{History, precommit, prevote, setup},
-    trace::What,
+    trace::{Part, What},
 };
 
 fn disk(trouble: Trouble) -> What {
@@ -125,4 +125,39 @@ fn an_old_segment_that_somebody_holds_stays_and_harms_nobody() {
     assert_eq!(after("data/wal/0-0.wal", false), "none");
     assert_eq!(after("data/wal/0-0.wal", true), "fails_stop");
     assert_eq!(after("data/wal/0-0.wal.tmp", false), "fails_stop");
+}
+
+fn stored(log_ahead: bool, parts: &[Part]) -> &'static str {
+    let what = What::Stored {
+        height: Height(1),
+        log_ahead,
+        parts: parts.to_vec(),
+    };
+    let mut history = History::new(setup(4, &[]));
+    history.happens(1, what);
+    history.fired()
+}
+
+#[test]
+fn a_decision_that_becomes_durable_in_another_order_is_found() {
+    let [log, app, state] = [Part::Log, Part::App, Part::State];
+    let block = Part::Block(Height(1));
+    let right = [log, block, log, app, state];
+    assert_eq!(stored(true, &right), "none");
+    assert_eq!(stored(false, &right[1..]), "none", "the log was durable");
+    assert_eq!(stored(true, &right[1..]), "commit_order", "it was not");
+    let cut = [log, log, block, log, log, app, state, log];
+    assert_eq!(stored(true, &cut), "none", "segments begin and go");
+    for wrong in [
+        &[log, log, block, app, state][..],
+        &[log, block, log, state, app],
+        &[log, block, log, state, app, state],
+        &[log, block, app, log, state],
+        &[log, block, app, log, app, state],
+        &[log, Part::Block(Height(2)), log, app, state],
+        &[log, block, log, app],
+        &[log, block, log, block, log, app, state],
+    ] {
+        assert_eq!(stored(true, wrong), "commit_order", "{wrong:?}");
+    }
 }
