@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Situation;
-use crate::outcome::{Outcome, Verdict};
+use crate::{
+    outcome::{Outcome, Verdict},
+    trace::{Event, What},
+};
 
 /// The verdict that a scenario must have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -65,6 +68,21 @@ pub struct Expect {
     /// What must have occurred in the trace.
     #[serde(default)]
     pub situations: Vec<Situation>,
+    /// Why nodes must have halted or refused to start: each text stands in a reason of the trace,
+    /// and each reason has one of the texts, if there are any.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+}
+
+/// The reasons of nodes that halted or did not start.
+fn reasons(outcome: &Outcome) -> Vec<&str> {
+    let mut reasons = Vec::new();
+    for Event { what, .. } in &outcome.trace {
+        if let What::StartRefused { reason } | What::Halted { reason } = what {
+            reasons.push(reason.as_str());
+        }
+    }
+    reasons
 }
 
 impl Expect {
@@ -113,6 +131,15 @@ impl Expect {
                 count >= *least
             };
             demand(met, format!("expected {least} {kind}, got {count}"));
+        }
+        let given = reasons(outcome);
+        for text in &self.reasons {
+            let met = given.iter().any(|reason| reason.contains(text));
+            demand(met, format!("nobody stopped because of: {text}"));
+        }
+        for reason in given.iter().filter(|_| !self.reasons.is_empty()) {
+            let met = self.reasons.iter().any(|text| reason.contains(text));
+            demand(met, format!("somebody stopped because of: {reason}"));
         }
         for situation in &self.situations {
             if let Err(why) = situation.occurred(outcome) {

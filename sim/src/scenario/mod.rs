@@ -67,7 +67,7 @@ impl Scenario {
     #[must_use]
     pub fn play(&self, check: bool) -> Played {
         let options = RunOptions {
-            trace: !self.expect.situations.is_empty(),
+            trace: !(self.expect.situations.is_empty() && self.expect.reasons.is_empty()),
             plain: false,
         };
         let finished = run_one(&self.plan, options, check);
