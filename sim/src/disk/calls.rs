@@ -356,10 +356,10 @@ impl SimDisk {
         let source = self.place(from)?.ok_or_else(|| io(from, "is the root"))?;
         let node = source.node.ok_or_else(|| not_found(from))?;
         let target = self.place(to)?.ok_or_else(|| exists(to))?;
-        if target.node == Some(node) {
+        let is_dir = self.tree.dir(node).is_some();
+        if target.node == Some(node) && !is_dir {
             return Ok(());
         }
-        let is_dir = self.tree.dir(node).is_some();
         if is_dir && is_below(&target, &source) {
             return Err(io(to, "inside the directory that is renamed"));
         }

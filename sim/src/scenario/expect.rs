@@ -183,8 +183,34 @@ mod tests {
             max_round: Some(3),
             faults: BTreeMap::from([("crash".to_owned(), 0), ("one_way".to_owned(), 1)]),
             situations: vec![Situation::Undisturbed],
+            reasons: Vec::new(),
         };
         let unmet = expect.unmet(&sample::passed());
         insta::assert_snapshot!(unmet.join("\n"));
+    }
+
+    #[test]
+    fn whoever_stops_does_so_for_an_expected_reason() {
+        let mut outcome = sample::passed();
+        let reason = "the log is gone".to_owned();
+        outcome.trace = vec![Event {
+            seq: 0,
+            time: engine::types::Time(0),
+            node: None,
+            what: What::StartRefused { reason },
+        }];
+        let unmet = |reasons: &[&str]| {
+            let expect = Expect {
+                reasons: reasons.iter().map(ToString::to_string).collect(),
+                ..Expect::default()
+            };
+            expect.unmet(&outcome)
+        };
+        assert_eq!(unmet(&[]), Vec::<String>::new(), "nothing was asked");
+        assert_eq!(unmet(&["log is"]), Vec::<String>::new());
+        let nobody = "nobody stopped because of: no space".to_owned();
+        assert_eq!(unmet(&["log is", "no space"]), [nobody.clone()]);
+        let somebody = "somebody stopped because of: the log is gone".to_owned();
+        assert_eq!(unmet(&["no space"]), [nobody, somebody]);
     }
 }
