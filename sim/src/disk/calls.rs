@@ -360,15 +360,15 @@ impl SimDisk {
         if target.node == Some(node) && !is_dir {
             return Ok(());
         }
-        if is_dir && is_below(&target, &source) {
-            return Err(io(to, "inside the directory that is renamed"));
-        }
         // Only files are replaced, and only by files.
         if target
             .node
             .is_some_and(|old| is_dir || self.tree.dir(old).is_some())
         {
             return Err(exists(to));
+        }
+        if is_dir && is_below(&target, &source) {
+            return Err(io(to, "inside the directory that is renamed"));
         }
         self.tree.change(Change {
             edits: vec![source.edit(None), target.edit(Some(node))],
