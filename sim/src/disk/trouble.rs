@@ -188,10 +188,7 @@ impl SimDisk {
         let mut extra = 0;
         for slow in &mut self.troubles {
             let meets = |path: &&str| path.starts_with(&slow.path) || slow.path.starts_with(*path);
-            if slow.trouble == Trouble::Slow
-                && slow.calls != Some(0)
-                && paths.iter().any(|path| meets(path))
-            {
+            if slow.trouble == Trouble::Slow && slow.calls != Some(0) && paths.iter().any(meets) {
                 slow.calls = slow.calls.map(|calls| calls - 1);
                 extra += slow.extra_us;
             }

@@ -83,9 +83,11 @@ fn however_much_of_the_log_is_cut_off_the_start_finds_what_was_signed_or_refuses
         match start(&mut disk) {
             Ok(found) => {
                 found_all += 1;
-                let own = |entry: &Entry| match &entry.record {
-                    Record::Own { messages } => messages.iter().filter_map(slot_of_own).max(),
-                    _ => None,
+                let own = |entry: &Entry| {
+                    let Record::Own { messages } = &entry.record else {
+                        return None;
+                    };
+                    messages.iter().filter_map(slot_of_own).max()
                 };
                 let signed = found.log.iter().filter_map(|(_, entry)| own(entry)).max();
                 assert_eq!(signed, last, "{bytes} bytes are missing");
