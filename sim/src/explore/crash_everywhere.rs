@@ -171,7 +171,7 @@ mod tests {
                 let logs = names.iter().filter(|name| name.starts_with("data/wal/"));
                 let first = logs.min().unwrap();
                 assert!(
-                    *first > "data/wal/0000000000000001-".to_owned(),
+                    first.as_str() > "data/wal/0000000000000001-",
                     "seed {seed}: {first}"
                 );
             }

@@ -209,7 +209,10 @@ mod tests {
         assert_eq!(unmet(&[]), Vec::<String>::new(), "nothing was asked");
         assert_eq!(unmet(&["log is"]), Vec::<String>::new());
         let nobody = "nobody stopped because of: no space".to_owned();
-        assert_eq!(unmet(&["log is", "no space"]), [nobody.clone()]);
+        assert_eq!(
+            unmet(&["log is", "no space"]),
+            std::slice::from_ref(&nobody)
+        );
         let somebody = "somebody stopped because of: the log is gone".to_owned();
         assert_eq!(unmet(&["no space"]), [nobody, somebody]);
     }
