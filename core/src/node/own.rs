@@ -173,8 +173,8 @@ impl Node {
 
     /// After a replay: own messages that were read from the disk but not released before the crash.
     ///
-    /// The start has taught the sign state about them, durably. Their record was read, but that does
-    /// not make it durable: they are released after a sync.
+    /// The start has taught the sign state about them, durably. Their record was read, but that
+    /// does not make it durable: they are released after a sync.
     pub(super) fn release_again(&mut self, out: &mut Vec<Output>) {
         let Some(last) = self.unreleased.back().map(|own| own.lsn) else {
             return;

@@ -70,7 +70,7 @@ pub enum StartError {
     StateLost,
     /// The sign state knows of a signature for an open height that the log does not hold. Whoever
     /// forgets what led to it may break a lock.
-    #[error("the log has lost what was signed last, at height {}, round {}: restore it", .0.height, .0.round)]
+    #[error("the log has lost what was signed last, at {}/{}: restore it", .0.height, .0.round)]
     LogLost(SignSlot),
     /// The stored state was written after the end of this height was durable in the log, and the
     /// log does not hold it: it has lost its end.

@@ -7,8 +7,8 @@
 //! Chance comes from `choice`, by node, number of the crash, path and sector.
 //!
 //! A disk counts its calls and can stop at any of them, before or after it has taken effect. Faults
-//! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first. Those that
-//! a plan gives to some of the files, and damage at rest, are [`Trouble`].
+//! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first. What a
+//! plan gives to some of the files, and damage at rest, are [`Trouble`].
 
 mod calls;
 mod effects;

@@ -133,7 +133,7 @@ pub struct Judge {
     /// Look at every event of a node.
     watchers: Vec<Box<dyn Oracle>>,
     /// Look only when the ghost state has news of what a correct node signed, or a node decides,
-    /// starts, stops or has trouble with its disk: most events are deliveries and tell them nothing.
+    /// starts, stops or has trouble with its disk: most events tell them nothing.
     oracles: Vec<Box<dyn Oracle>>,
 }
 
