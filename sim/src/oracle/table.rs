@@ -9,12 +9,12 @@ pub const ORACLES: [(&str, &str, &str); 20] = [
     ),
     (
         "no_silent_damage",
-        "the log of a correct node never comes up without records of open heights that were durable",
+        "the log of a correct node never comes up without durable records of open heights",
         "D1; the repair of etcd's log took damage for a torn tail",
     ),
     (
         "commit_order",
-        "a correct node makes log, block, end of height, application and state durable in this order",
+        "a correct node makes log, block, end of height, application, state durable in order",
         "finalizeCommit of Tendermint and its fail points",
     ),
     (
@@ -29,7 +29,7 @@ pub const ORACLES: [(&str, &str, &str); 20] = [
     ),
     (
         "recovery",
-        "a correct node goes on from whatever an honest crash left, and stops only if its disk failed",
+        "a correct node goes on from what an honest crash left; it stops only if its disk fails",
         "D3; TestWALCrash of CometBFT",
     ),
     (

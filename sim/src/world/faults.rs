@@ -259,8 +259,8 @@ impl World {
     }
 
     /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all
-    /// correct nodes, but for those whose disks may be broken for good. Changes of power may still be under way, so they must have it in every set
-    /// that the plan can lead to.
+    /// correct nodes, but for those whose disks may be broken for good. Changes of power may still
+    /// be under way, so they must have it in every set that the plan can lead to.
     fn draw_core(&mut self) -> Vec<PeerId> {
         let can = |n: &PeerId| self.is_correct(*n) && !self.is_broken(*n);
         let mut nodes: Vec<PeerId> = self.nodes().filter(can).collect();
