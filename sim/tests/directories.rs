@@ -226,17 +226,19 @@ fn what_a_run_has_stored_replays_to_the_same() {
 #[test]
 fn what_crashed_machines_have_stored_replays_to_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    for seed in ["13", "15", "20", "36"] {
-        let run = [
-            "run",
-            "--seed",
-            seed,
-            "--crypto",
-            "ideal",
-            "--save-disks",
-            "disks",
-        ];
-        assert_eq!(sim(directory.path(), &run).code, 0);
+    let mut left = 4;
+    for seed in 0..100 {
+        let seed = &seed.to_string();
+        let mut run = vec!["run", "--seed", seed, "--crypto", "ideal"];
+        run.extend(["--save-disks", "disks"]);
+        let run = sim(directory.path(), &run);
+        assert_eq!(run.code, 0, "{}", run.out);
+        let (drawn, _) = run.out.split_once('\n').unwrap();
+        // Disks that were in trouble may hold damage that no node started with again.
+        if !drawn.contains("crash") || drawn.contains("disk") {
+            fs::remove_dir_all(directory.path().join("disks")).unwrap();
+            continue;
+        }
         let nodes = fs::read_dir(directory.path().join("disks")).unwrap();
         for node in nodes
             .map(|entry| entry.unwrap().path())
@@ -247,7 +249,12 @@ fn what_crashed_machines_have_stored_replays_to_the_same() {
             assert_eq!(replayed.code, 0, "seed {seed} {path}: {}", replayed.out);
         }
         fs::remove_dir_all(directory.path().join("disks")).unwrap();
+        left -= 1;
+        if left == 0 {
+            return;
+        }
     }
+    panic!("seeds draw crashes more often");
 }
 
 #[test]

@@ -283,6 +283,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                             duplicate_ppm,
                             bytes_per_second: None,
                         },
+                        segment_bytes: None,
                         sync_us: MinMax {
                             min: 50,
                             max: 3_000,
@@ -310,6 +311,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
 fn names_nodes_below(fault: &Fault, nodes: u16) -> bool {
     match &fault.kind {
         FaultKind::Crash { node, .. } => node.is_none_or(|n| n < nodes),
+        FaultKind::Disk { node, .. } => *node < nodes,
         FaultKind::OneWay { from, to, .. } => from.iter().chain(to).all(|n| *n < nodes),
         FaultKind::Partition { groups, .. } => groups.iter().flatten().all(|n| *n < nodes),
     }

@@ -5,7 +5,7 @@ use crate::{
     app::App,
     ledger::{GenesisError, Ledger, LedgerError, State, load, sealed},
     node::StoreError,
-    privval::SignFileError,
+    privval::{SignFileError, SignSlot},
     storage::{Storage, StorageError, write_atomic},
     types::Height,
     wal::WalError,
@@ -45,6 +45,14 @@ pub enum StartError {
     /// anew would forget what was signed.
     #[error("the state is missing from a directory that was in use: restore it")]
     StateLost,
+    /// The sign state knows of a signature for an open height that the log does not hold. Whoever
+    /// forgets what led to it may break a lock.
+    #[error("the log has lost what was signed last, at {}/{}: restore it", .0.height, .0.round)]
+    LogLost(SignSlot),
+    /// The stored state was written after the end of this height was durable in the log, and the
+    /// log does not hold it: it has lost its end.
+    #[error("the log has lost the end of height {0}: restore it")]
+    EndLost(Height),
     /// The disk belongs to another chain.
     #[error("the directory belongs to another chain")]
     OtherChain,
@@ -81,6 +89,7 @@ impl From<LedgerError> for StartError {
 
 /// The handshake (Tendermint's `ReplayBlocks`): executes stored blocks that application or state
 /// have not seen, and says how many. Each header tells the application hash before its block.
+/// Nothing is stored here.
 pub(super) fn catch_up(
     storage: &mut dyn Storage,
     dir: &str,
@@ -121,15 +130,11 @@ pub(super) fn catch_up(
         let (id, _) = stored.block.cut();
         if app.height() == state.height {
             (state, app) = state.apply(&app, id, &stored.block);
-            save_app(storage, dir, &app)?;
         } else {
             // The application was stored, the state was not: only the state is computed.
             state = state.apply_executed(&app, id, &stored.block);
         }
         replayed += 1;
-        ledger.save_state(storage, &state)?;
-    } else if replayed > 0 {
-        save_app(storage, dir, &app)?;
     }
     Ok((state, app, replayed))
 }

@@ -20,6 +20,7 @@ mod record;
 mod recover;
 mod store;
 mod sync;
+mod traces;
 mod txs;
 mod view;
 
@@ -37,6 +38,7 @@ pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
 pub use store::{MAX_PRUNED, Store, StoreConfig, StoreError};
+pub(crate) use traces::was_used;
 
 use crate::{
     app::App,

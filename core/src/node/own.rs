@@ -171,27 +171,14 @@ impl Node {
         }
     }
 
-    /// While a log is replayed: what stands in it was signed, whatever the sign state says. A crash
-    /// may have lost the state saved with a record, and somebody may have restored an older file.
-    pub(super) fn learn_signed(&mut self, messages: &[Message]) {
-        let chain = &self.consensus.chain().chain;
-        for message in messages {
-            let signed = slot_of_own(message).zip(sign_bytes_of_own(message, chain));
-            if let Some((slot, (bytes, signature))) = signed {
-                self.sign.adopt(slot, bytes, signature);
-            }
-        }
-    }
-
     /// After a replay: own messages that were read from the disk but not released before the crash.
     ///
-    /// Their record is durable, the sign state saved with it may be lost. It is written anew, and
-    /// they are released when it is durable.
+    /// The start has taught the sign state about them, durably. Their record was read, but that
+    /// does not make it durable: they are released after a sync.
     pub(super) fn release_again(&mut self, out: &mut Vec<Output>) {
         let Some(last) = self.unreleased.back().map(|own| own.lsn) else {
             return;
         };
-        out.push(Output::SaveSignState(Box::new(self.sign.clone())));
         out.push(Output::Sync(last));
     }
 

@@ -61,7 +61,6 @@ impl Node {
         let (height, records, replayed) = (found.state.height, log.len(), found.replayed);
         let begun = log.first().map_or(now, |(_, entry)| entry.time);
         let mut node = Self::begin_replay(config, keys, found, begun, &mut Vec::new());
-        let saved = node.sign.last();
         let mut committing = Vec::new();
         for (lsn, entry) in log {
             let mut replayed = Vec::new();
@@ -73,10 +72,6 @@ impl Node {
             );
         }
         node.replaying = false;
-        if node.sign.last() > saved && node.unreleased.is_empty() {
-            // An older file was put back. Nothing waits for this; the next sync writes it.
-            out.push(Output::SaveSignState(Box::new(node.sign.clone())));
-        }
         let at = node.consensus.at();
         tracing::info!(height = height.0, replayed, records, %at, "recovered");
         node.gossip.on_step(now, at, &mut node.outs);
@@ -212,7 +207,6 @@ impl Node {
                 for slot in messages.iter().filter_map(slot_of_own) {
                     self.unsigned.remove(&slot);
                 }
-                self.learn_signed(&messages);
                 self.unreleased.push_back(Unreleased { lsn, messages });
             }
             Record::Released(own) => {

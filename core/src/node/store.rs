@@ -17,6 +17,7 @@ use crate::{
     node::{
         Decided, Entry, Input, Output, Record, Recovered, StartError,
         handshake::{catch_up, save_app},
+        traces,
     },
     privval::{SignFile, SignState},
     storage::{Storage, StorageError},
@@ -92,16 +93,24 @@ impl Store {
         // seen anything signed.
         let state = match state {
             Some(state) => state,
-            None if was_used(storage, dir, &ledger) => return Err(StartError::StateLost),
+            None if traces::was_used(storage, dir)? => return Err(StartError::StateLost),
             None => create(storage, dir, genesis, config)?,
         };
         if state.chain != genesis.chain {
             return Err(StartError::OtherChain);
         }
         let base = begin_retaining(storage, &ledger, genesis, config)?;
+        let applied = state.height;
         let (state, app, caught_up) = catch_up(storage, dir, (&ledger, base), state)?;
-        let (sign, sign_state) = SignFile::open(storage, dir)?;
-        let (log, ended, replayed) = open_log(storage, dir, state.height, config)?;
+        let (sign, mut sign_state) = SignFile::open(storage, dir)?;
+        let (log, ended, replayed) = open_log(storage, dir, (applied, state.height), config)?;
+        // In the order of a commit: whoever sees the state finds the end of its height.
+        if caught_up > 0 {
+            save_app(storage, dir, &app)?;
+        }
+        if state.height > applied {
+            ledger.save_state(storage, &state)?;
+        }
         let next_lsn = Lsn(log.last_index().map_or(0, |last| last + 1));
         let mut store = Self {
             dir: dir.to_owned(),
@@ -125,6 +134,11 @@ impl Store {
                 what,
             })?;
             entries.push((Lsn(entry.index), decoded));
+        }
+        traces::check_signed(&sign_state, state.height, &entries)?;
+        if traces::teach(&mut sign_state, &state.chain, &entries) {
+            store.sign.write(storage, &sign_state)?;
+            store.sign.sync(storage)?;
         }
         let state_height = state.height;
         let found = Recovered {
@@ -333,15 +347,6 @@ fn begin_retaining(
     }
 }
 
-/// Whether a directory without a state shows traces of work.
-fn was_used(storage: &mut dyn Storage, dir: &str, ledger: &Ledger) -> bool {
-    let signed = SignFile::open(storage, dir).is_ok_and(|(_, state)| state.last().is_some());
-    signed
-        || ledger
-            .height(storage)
-            .is_ok_and(|height| height > Height::ZERO)
-}
-
 /// Makes a data directory. The state is written last, so that a half-made directory is recognised
 /// and made anew.
 fn create(
@@ -384,17 +389,21 @@ fn create(
     Ok(state)
 }
 
-/// Opens the log behind the end of `height`, writing that end if a crash came before it.
+/// Opens the log behind the end of `height`, writing that end if a crash came before it. The end of
+/// `applied`, the height of the state as it was stored, must be there.
 fn open_log(
     storage: &mut dyn Storage,
     dir: &str,
-    height: Height,
+    (applied, height): (Height, Height),
     config: StoreConfig,
 ) -> Result<(Appender, Snapshot, Vec<wal::Entry>), StartError> {
     let dir = format!("{dir}/wal");
     let ends = wal::snapshots(storage, &dir)?;
     let newest = ends.iter().rev().find(|end| end.term <= height.0).copied();
     let behind = newest.unwrap_or_default();
+    if behind.term < applied.0 {
+        return Err(StartError::EndLost(applied));
+    }
     let (replayed, mut log) = wal::open(storage, &dir, behind, config.wal)?.read_all(storage)?;
     if behind.term == height.0 {
         return Ok((log, behind, replayed.entries));

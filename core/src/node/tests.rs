@@ -4,6 +4,7 @@
 mod api;
 mod evidence;
 mod handshake;
+mod lost;
 mod peers;
 mod pruning;
 mod sign_state;

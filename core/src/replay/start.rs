@@ -9,7 +9,7 @@ use crate::{
     consensus::Candidate,
     crypto::{Keys, Verify},
     ledger::{self, Genesis, GenesisError, Ledger, LedgerError, State},
-    node::{Config, Node, StartError, Store, StoreConfig, slot_of_own},
+    node::{Config, Node, StartError, Store, StoreConfig, slot_of_own, was_used},
     privval::{SignFile, SignFileError, SignState},
     replay::{
         BlockInfo, Chain, Events, InitError, Mismatch, Overlay, Playback, RecordedSigner,
@@ -170,17 +170,14 @@ pub struct ReplaySucceeded {
 /// What is in a data directory, by the rule of [`Store::start`].
 ///
 /// # Errors
-/// What the storage says.
+/// What the storage says, or that what could show earlier work cannot be read.
 pub fn has_data(storage: &mut dyn Storage, dir: &str) -> Result<HasData, ReplayFailed> {
     let names = match storage.list(dir) {
         Err(StorageError::NotFound { .. }) => return Ok(HasData::None),
         names => names?,
     };
     let has = |name: &str| names.iter().any(|known| known == name);
-    let blocks = has("blocks") && Ledger::open(dir).height(storage)? > Height::ZERO;
-    let signed = has("sign_state")
-        && SignFile::open(storage, dir).is_ok_and(|(_, state)| state.last().is_some());
-    if !has("state") && !blocks && !signed {
+    if !has("state") && !was_used(storage, dir)? {
         return Ok(HasData::None);
     }
     // The application can be made again from the blocks.

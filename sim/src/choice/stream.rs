@@ -54,6 +54,9 @@ streams! {
     /// Whether a read or write moves fewer bytes than asked. Coordinates: node, number of the call,
     /// 0 for whether (0 or 1) or 1 for how many bytes, 0.
     DiskShort = "disk.short",
+    /// Which file, sector and bit a damage at rest hits. Coordinates: node, number of the trouble,
+    /// 0, 0.
+    DiskDamage = "disk.damage",
     /// How long a disk call takes. Coordinates: node, number of the call, 0, 0.
     DiskLatency = "disk.latency",
     /// The offset of a node's clock. Coordinates: node, 0, 0, 0.

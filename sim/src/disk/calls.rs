@@ -5,7 +5,7 @@ use engine::storage::{Access, FileId, Storage, StorageError};
 use crate::{
     choice::{Ratio, Stream},
     disk::{
-        Handle, SimDisk,
+        Handle, SimDisk, Trouble,
         file::FileData,
         tree::{Change, Dir, Edit, Node, NodeId, ROOT, join},
     },
@@ -153,6 +153,7 @@ impl SimDisk {
         if self.faults.no_space {
             return Err(no_space(path));
         }
+        self.struck(&[Trouble::NoSpace], path)?;
         let id = self.tree.add(node);
         self.tree.change(Change {
             edits: vec![place.edit(Some(id))],
@@ -180,6 +181,16 @@ impl SimDisk {
             .ok_or_else(|| io(&format!("file #{}", file.0), "not open"))
     }
 
+    /// The path of an open file as it was given, empty for one that is not open. Costs nothing if
+    /// the disk has no troubles.
+    fn path_of(&self, file: FileId) -> String {
+        if self.troubles.is_empty() {
+            return String::new();
+        }
+        let handle = self.handles.get(&file);
+        handle.map_or_else(String::new, |handle| handle.path.clone())
+    }
+
     fn data(&self, file: FileId) -> Result<(&Handle, &FileData), StorageError> {
         let handle = self.handle(file)?;
         let data = self.tree.file(handle.node);
@@ -203,17 +214,21 @@ impl SimDisk {
     }
 
     /// Whether this read or write is interrupted.
-    fn interrupts(&mut self) -> bool {
+    fn interrupts(&mut self, file: FileId) -> bool {
         let coords = [u64::from(self.node.0), self.calls - 1, 0, 0];
+        let path = self.path_of(file);
+        let how_often = self.how_often(Trouble::Interrupt, &path, self.faults.interrupt);
         let drawn = self
             .choices
-            .chance(Stream::DiskInterrupt, coords, self.faults.interrupt);
+            .chance(Stream::DiskInterrupt, coords, how_often);
         self.interrupted = drawn && !self.interrupted;
         self.interrupted
     }
 
     /// How many of `wanted` bytes this call moves.
-    fn shorten(&self, wanted: usize, how_often: Ratio) -> usize {
+    fn shorten(&mut self, file: FileId, wanted: usize, how_often: Ratio) -> usize {
+        let path = self.path_of(file);
+        let how_often = self.how_often(Trouble::Short, &path, how_often);
         let at = |last| [u64::from(self.node.0), self.calls - 1, last, 0];
         if wanted < 2 || !self.choices.chance(Stream::DiskShort, at(0), how_often) {
             return wanted;
@@ -228,7 +243,8 @@ impl SimDisk {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<usize, StorageError> {
-        let interrupted = self.interrupts();
+        let interrupted = self.interrupts(file);
+        self.struck(&[Trouble::FailReads], &self.path_of(file))?;
         let (handle, data) = self.data(file)?;
         if self.faults.fail_reads {
             return Err(io(&handle.path, "input/output error"));
@@ -238,14 +254,17 @@ impl SimDisk {
             return Err(StorageError::Interrupted { path });
         }
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = data.bytes().get(start..).unwrap_or_default();
-        let count = self.shorten(rest.len().min(buffer.len()), self.faults.short_read);
+        let wanted = data.bytes().len().saturating_sub(start).min(buffer.len());
+        let count = self.shorten(file, wanted, self.faults.short_read);
+        let rest = self.data(file)?.1.bytes().get(start..).unwrap_or_default();
         buffer[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }
 
     fn do_write(&mut self, file: FileId, offset: u64, data: &[u8]) -> Result<usize, StorageError> {
-        let interrupted = self.interrupts();
+        let interrupted = self.interrupts(file);
+        self.writable(file)?;
+        self.struck(&[Trouble::FailWrites], &self.path_of(file))?;
         let handle = self.writable(file)?;
         if self.faults.fail_writes {
             return Err(io(&handle.path, "input/output error"));
@@ -258,18 +277,21 @@ impl SimDisk {
             return Ok(0);
         }
         let len = self.data(file)?.1.bytes().len() as u64;
-        let limit = if self.faults.no_space {
-            len
-        } else {
-            MAX_FILE_BYTES
-        };
+        let path = handle.path.clone();
+        let grows = offset.saturating_add(data.len() as u64) > len;
+        let troubled = grows && self.meets(Trouble::NoSpace, &path);
+        let full = self.faults.no_space || troubled;
+        let limit = if full { len } else { MAX_FILE_BYTES };
         // What fits is written, as write(2) does on a full disk.
         let room = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX);
         if room == 0 {
-            return Err(no_space(&handle.path));
+            if troubled {
+                self.strike(Trouble::NoSpace, &path);
+            }
+            return Err(no_space(&path));
         }
-        let count = self.shorten(data.len().min(room), self.faults.short_write);
-        let start = usize::try_from(offset).map_err(|_| no_space(&handle.path))?;
+        let count = self.shorten(file, data.len().min(room), self.faults.short_write);
+        let start = usize::try_from(offset).map_err(|_| no_space(&path))?;
         self.data_mut(file)?.write(start, &data[..count]);
         Ok(count)
     }
@@ -281,16 +303,31 @@ impl SimDisk {
         }
         let now = self.data(file)?.1.bytes().len() as u64;
         let grows = len > now;
+        let path = handle.path.clone();
         if len > MAX_FILE_BYTES || (grows && self.faults.no_space) {
-            return Err(no_space(&handle.path));
+            return Err(no_space(&path));
         }
-        let len = usize::try_from(len).map_err(|_| no_space(&handle.path))?;
+        let troubles: &[Trouble] = match grows {
+            true => &[Trouble::FailWrites, Trouble::NoSpace],
+            false => &[Trouble::FailWrites],
+        };
+        self.struck(troubles, &path)?;
+        let len = usize::try_from(len).map_err(|_| no_space(&path))?;
         self.data_mut(file)?.set_len(len);
         Ok(())
     }
 
     fn do_sync(&mut self, file: FileId) -> Result<(), StorageError> {
-        let failing = self.faults.fail_syncs;
+        self.handle(file)?;
+        let path = self.path_of(file);
+        let troubled = self.meets(Trouble::FailSyncs, &path);
+        if troubled {
+            self.strike(Trouble::FailSyncs, &path);
+        }
+        let failing = troubled || self.faults.fail_syncs;
+        if !failing {
+            self.note_sync(file);
+        }
         let data = self.data_mut(file)?;
         if failing {
             data.fail_sync();
@@ -302,6 +339,7 @@ impl SimDisk {
 
     fn do_lock(&mut self, file: FileId) -> Result<(), StorageError> {
         let node = self.handle(file)?.node;
+        self.struck(&[Trouble::Locked], &self.path_of(file))?;
         let mut others = self.handles.iter().filter(|(id, _)| **id != file);
         if others.any(|(_, other)| other.node == node && other.locked) {
             return Err(StorageError::Locked {
@@ -318,12 +356,9 @@ impl SimDisk {
         let source = self.place(from)?.ok_or_else(|| io(from, "is the root"))?;
         let node = source.node.ok_or_else(|| not_found(from))?;
         let target = self.place(to)?.ok_or_else(|| exists(to))?;
-        if target.node == Some(node) {
-            return Ok(());
-        }
         let is_dir = self.tree.dir(node).is_some();
-        if is_dir && is_below(&target, &source) {
-            return Err(io(to, "inside the directory that is renamed"));
+        if target.node == Some(node) && !is_dir {
+            return Ok(());
         }
         // Only files are replaced, and only by files.
         if target
@@ -331,6 +366,9 @@ impl SimDisk {
             .is_some_and(|old| is_dir || self.tree.dir(old).is_some())
         {
             return Err(exists(to));
+        }
+        if is_dir && is_below(&target, &source) {
+            return Err(io(to, "inside the directory that is renamed"));
         }
         self.tree.change(Change {
             edits: vec![source.edit(None), target.edit(Some(node))],
@@ -375,7 +413,9 @@ impl SimDisk {
 
     fn do_sync_dir(&mut self, dir: &str) -> Result<(), StorageError> {
         let id = self.directory(dir)?;
-        self.tree.sync_dir(id);
+        self.struck(&[Trouble::FailSyncs], dir)?;
+        let changes = self.tree.sync_dir(id);
+        self.note_names(&changes);
         let open: Vec<NodeId> = self.handles.values().map(|handle| handle.node).collect();
         self.tree.tidy(&open);
         Ok(())

@@ -58,6 +58,36 @@ impl FileData {
         self.bytes.resize(len, 0);
     }
 
+    /// The length that is certain to survive.
+    pub(super) fn durable_len(&self) -> usize {
+        self.durable_len
+    }
+
+    /// Damages a sector that is durable; says whether it was.
+    pub(super) fn alter(&mut self, sector: u64, change: impl FnOnce(&mut [u8])) -> bool {
+        let dirty = self.dirty.iter().any(|dirty| dirty.sector == sector);
+        let end = self.durable_len.min(self.bytes.len());
+        match clip(sector, end).filter(|_| !dirty) {
+            Some(range) => {
+                change(&mut self.bytes[range]);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends the file at `len` if more was durable, now and after a crash; says whether it was.
+    pub(super) fn cut(&mut self, len: usize) -> bool {
+        if len >= self.durable_len {
+            return false;
+        }
+        self.bytes.resize(len, 0);
+        self.durable_len = len;
+        let behind = (len as u64).div_ceil(SECTOR as u64);
+        self.dirty.retain(|dirty| dirty.sector < behind);
+        true
+    }
+
     /// Everything written becomes durable.
     pub(super) fn sync(&mut self) {
         self.durable_len = self.bytes.len();

@@ -7,13 +7,16 @@
 //! Chance comes from `choice`, by node, number of the crash, path and sector.
 //!
 //! A disk counts its calls and can stop at any of them, before or after it has taken effect. Faults
-//! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first.
+//! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first. What a
+//! plan gives to some of the files, and damage at rest, are [`Trouble`].
 
 mod calls;
+mod effects;
 mod file;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod trouble;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +30,8 @@ use crate::choice::{Choices, Ratio, Stream, name_coordinate};
 
 use file::SectorFate;
 use tree::{NodeId, Tree};
+use trouble::Lasting;
+pub use trouble::{Strike, Trouble};
 
 /// What a crash does to everything that is not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,6 +112,10 @@ pub struct SimDisk {
     stopped: bool,
     /// Whether the last read or write was interrupted.
     interrupted: bool,
+    troubles: Vec<Lasting>,
+    strikes: Vec<Strike>,
+    /// What has become durable, while somebody wants to know.
+    effects: Option<Vec<String>>,
 }
 
 impl SimDisk {
@@ -124,6 +133,9 @@ impl SimDisk {
             stop_at: None,
             stopped: false,
             interrupted: false,
+            troubles: Vec::new(),
+            strikes: Vec::new(),
+            effects: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Tests of the simulated disk: what survives a crash, stopping at calls, faults.
 
 mod model;
+mod same;
+mod troubles;
 
 use std::collections::BTreeSet;
 
-use engine::storage::{Storage, read_file, write_all, write_atomic};
+use engine::storage::{Storage, read_file, read_full, write_all, write_atomic};
 
 use super::{file::SECTOR, *};
 

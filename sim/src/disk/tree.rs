@@ -142,7 +142,7 @@ impl Tree {
     }
 
     /// Makes all changes of names in a directory durable, with those they need.
-    pub(super) fn sync_dir(&mut self, dir: NodeId) {
+    pub(super) fn sync_dir(&mut self, dir: NodeId) -> Vec<Change> {
         let mut wanted: Vec<Change> = Vec::new();
         let mut others: Vec<Change> = Vec::new();
         // Backwards, because a change only needs earlier ones.
@@ -159,6 +159,7 @@ impl Tree {
         for change in wanted.iter().rev() {
             self.make_durable(change);
         }
+        wanted
     }
 
     /// Applies a crash: `keep` decides about each change by its path and how many changes of that

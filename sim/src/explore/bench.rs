@@ -283,6 +283,7 @@ pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan 
             bytes_per_second: None,
         },
         sync_us: MinMax { min: 100, max: 500 },
+        segment_bytes: None,
         clock_offsets_ms: Vec::new(),
         starts_late_ms: Vec::new(),
         block_sync: false,

@@ -14,6 +14,8 @@ use crate::{
 const HEIGHTS: u64 = 6;
 /// How many blocks the nodes keep, in every other run.
 const RETAINED: u64 = 3;
+/// Segments so small that each height begins a new one, and old ones are removed.
+const SEGMENT_BYTES: u64 = 2 * 1024;
 const SIDES: [Side; 2] = [Side::Before, Side::After];
 const FATES: [Unsynced; 3] = [Unsynced::Torn, Unsynced::Lost, Unsynced::Kept];
 
@@ -90,6 +92,7 @@ impl CrashPoints {
         if seed % 2 == 1 {
             base.retain_blocks = Some(RETAINED);
         }
+        base.segment_bytes = Some(SEGMENT_BYTES);
         let finished = run_one(&base, RunOptions::default(), false);
         if finished.ending() != Ending::Pass {
             return Ok(Err(Box::new(finished)));
@@ -163,6 +166,24 @@ impl CrashPoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_run_begins_new_segments_and_removes_old_ones() {
+        for seed in 1..=6 {
+            let points = CrashPoints::of(seed, &Overrides::default());
+            let points = points.unwrap().unwrap();
+            let finished = run_one(&points.base, RunOptions::default(), false);
+            for disk in &finished.outcome.disks {
+                let names = disk.file_names();
+                let logs = names.iter().filter(|name| name.starts_with("data/wal/"));
+                let first = logs.min().unwrap();
+                assert!(
+                    first.as_str() > "data/wal/0000000000000001-",
+                    "seed {seed}: {first}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn every_storage_call_has_six_crash_points_and_the_first_and_last_are_survived() {

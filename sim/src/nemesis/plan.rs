@@ -12,7 +12,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Side;
+use super::Fault;
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,10 @@ pub struct Plan {
     pub link: Link,
     /// Time between a sync and its completion, in microseconds.
     pub sync_us: MinMax,
+    /// How long a segment of a log gets before the next is begun, in bytes; absent: 16 KiB, so that
+    /// in runs of usual length logs are cut and old segments are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_bytes: Option<u64>,
     /// Each node's clock against world time, in milliseconds; empty for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clock_offsets_ms: Vec<i64>,
@@ -267,155 +271,6 @@ impl Behaviour {
             Self::LyingSync => "lying_sync",
         }
     }
-}
-
-/// Something that goes wrong.
-///
-/// Unknown keys are refused by [`FaultKind`]: what is left after `at` and `off` belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// When it begins.
-    pub at: When,
-    /// What it is.
-    #[serde(flatten)]
-    pub kind: FaultKind,
-    /// Switched off: kept in the file, not carried out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub off: bool,
-}
-
-/// When a fault begins: at a time, or when a node reaches a point of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum When {
-    /// Milliseconds since the start of the run.
-    Time {
-        /// The milliseconds.
-        ms: u64,
-    },
-    /// When this node first sends its own message of this kind, height and round.
-    Own {
-        /// The node.
-        node: u16,
-        /// What it sends.
-        sends: OwnMessage,
-        /// The height.
-        height: u64,
-        /// The round.
-        round: u32,
-    },
-    /// When the proposer of this height and round first sends its proposal.
-    Proposed {
-        /// The height.
-        proposal_height: u64,
-        /// The round.
-        proposal_round: u32,
-    },
-    /// When this node first appends its own message of this kind to its log, before it is synced.
-    Append {
-        /// The node.
-        node: u16,
-        /// What it appends.
-        appends: OwnMessage,
-        /// The height.
-        height: u64,
-        /// The round.
-        round: u32,
-    },
-    /// At a storage call of a node while it makes a decision durable. Only for crashes.
-    Commit {
-        /// The node.
-        node: u16,
-        /// The decided height.
-        commits: u64,
-        /// The call, counted from 0 since the work began.
-        call: u64,
-        /// Before or after the call's effect.
-        #[serde(default)]
-        side: Side,
-    },
-    /// At a storage call of a node while it starts. Only for crashes.
-    Starting {
-        /// The node.
-        node: u16,
-        /// How often it has come up before.
-        starts: u32,
-        /// The call, counted from 0 since the start began.
-        call: u64,
-        /// Before or after the call's effect.
-        #[serde(default)]
-        side: Side,
-    },
-    /// At a storage call of a node, counted from 0 over its whole life. Only for crashes. Also
-    /// understands what the two variants above write, so it stands behind them.
-    Call {
-        /// The node.
-        node: u16,
-        /// The call.
-        call: u64,
-        /// Before or after the call's effect.
-        #[serde(default)]
-        side: Side,
-    },
-}
-
-/// What a validator signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OwnMessage {
-    /// A proposal.
-    Proposal,
-    /// A prevote.
-    Prevote,
-    /// A precommit.
-    Precommit,
-}
-
-/// The kinds of fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum FaultKind {
-    /// Nodes of different groups do not hear each other.
-    Partition {
-        /// The groups; a node in none of them hears nobody.
-        groups: Vec<Vec<u16>>,
-        /// How long, in milliseconds.
-        for_ms: u64,
-    },
-    /// Messages from some nodes to some others are lost; the other direction works.
-    OneWay {
-        /// Whose messages.
-        from: Vec<u16>,
-        /// To whom.
-        to: Vec<u16>,
-        /// How long, in milliseconds.
-        for_ms: u64,
-    },
-    /// A node stops at once and starts again later from what its disk kept.
-    Crash {
-        /// The node; absent: the proposer of the moment that triggers the fault.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        node: Option<u16>,
-        /// Milliseconds until it starts again; absent: when the faults end.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        restart_after_ms: Option<u64>,
-        /// What happens to sectors that were not synced.
-        #[serde(default)]
-        disk: Unsynced,
-    },
-}
-
-/// What a crash does to what was written but not synced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unsynced {
-    /// Each sector is kept, lost or zeroed, as drawn.
-    #[default]
-    Torn,
-    /// Everything unsynced is lost.
-    Lost,
-    /// Everything is kept.
-    Kept,
 }
 
 impl TimeoutsMs {

@@ -4,6 +4,8 @@
 //! A change may be committed late, after later ones, or never: what counts is the least and the
 //! most that each node can have.
 
+use std::collections::BTreeSet;
+
 use crate::nemesis::{MinMax, Plan};
 
 impl Plan {
@@ -22,13 +24,27 @@ impl Plan {
         MinMax { min, max }
     }
 
+    /// The nodes whose disks may break for good.
+    #[must_use]
+    pub fn broken(&self) -> BTreeSet<u16> {
+        let faults = self.faults.iter().filter(|fault| !fault.off);
+        faults.filter_map(|fault| fault.kind.breaks()).collect()
+    }
+
     /// The most power that byzantine validators can have, and the least that all can have then.
     #[must_use]
     pub fn worst_powers(&self) -> (u64, u64) {
+        let byzantine = self.byzantine.iter().map(|b| b.node).collect();
+        self.worst_powers_of(&byzantine)
+    }
+
+    /// The most power that these nodes can have, and the least that all can have then.
+    #[must_use]
+    pub fn worst_powers_of(&self, bad_nodes: &BTreeSet<u16>) -> (u64, u64) {
         let nodes = 0..u16::try_from(self.powers.len()).unwrap_or(u16::MAX);
         nodes.fold((0, 0), |(bad, total): (u64, u64), node| {
             let range = self.power_range(node);
-            if self.byzantine.iter().any(|b| b.node == node) {
+            if bad_nodes.contains(&node) {
                 (
                     bad.saturating_add(range.max),
                     total.saturating_add(range.max),
@@ -44,6 +60,16 @@ impl Plan {
     pub fn is_within_one_third(&self) -> bool {
         let (bad, total) = self.worst_powers();
         bad == 0 || bad.saturating_mul(3) < total
+    }
+
+    /// Whether the same holds if nodes whose disks may break count as byzantine: then the others
+    /// can still decide.
+    #[must_use]
+    pub fn can_do_without_broken(&self) -> bool {
+        let mut bad = self.broken();
+        bad.extend(self.byzantine.iter().map(|b| b.node));
+        let (power, total) = self.worst_powers_of(&bad);
+        power == 0 || power.saturating_mul(3) < total
     }
 
     /// Whether the changes can lead to a set in which one node decides without the others.

@@ -21,15 +21,18 @@ mod agreement;
 mod block;
 mod bounded_work;
 mod chain_integrity;
+mod commit_order;
 mod decision_justified;
 mod evidence;
 mod facts;
+mod fails_stop;
 mod ghost;
 mod kv;
 mod liveness;
 mod lock_safety;
 mod merkle;
 mod no_send_before_durable;
+mod no_silent_damage;
 mod own;
 mod peer_blame;
 mod precommit_justified;
@@ -133,7 +136,7 @@ pub struct Judge {
     /// Look at every event of a node.
     watchers: Vec<Box<dyn Oracle>>,
     /// Look only when the ghost state has news of what a correct node signed, or a node decides,
-    /// starts or stops: most events are deliveries and tell them nothing.
+    /// starts, stops or has trouble with its disk: most events tell them nothing.
     oracles: Vec<Box<dyn Oracle>>,
 }
 
@@ -166,6 +169,9 @@ impl Judge {
             Box::new(no_send_before_durable::NoSendBeforeDurable::default()),
             Box::new(sign_state_durable::SignStateDurable::default()),
             Box::new(round_skip::RoundSkip::default()),
+            Box::new(fails_stop::FailsStop::default()),
+            Box::new(no_silent_damage::NoSilentDamage::default()),
+            Box::new(commit_order::CommitOrder::default()),
             Box::new(bounded_work::BoundedWork::new(setup.most_events)),
         ];
         if setup.within_one_third {
@@ -194,6 +200,8 @@ impl Judge {
                 | What::Started { .. }
                 | What::StartRefused { .. }
                 | What::Halted { .. }
+                | What::Crashed
+                | What::Disk(_)
         );
         if !news && !telling {
             return Ok(());

@@ -1,9 +1,10 @@
 //! Recovery: whatever an honest crash leaves on a disk, a correct node starts from it again, and it
-//! never stops for good.
+//! stops for good only if its disk has failed it.
 //!
 //! Source: D3 of the property list, and Tendermint's crash tests (`TestWALCrash`: after a crash at
 //! any write the node goes on). An honest crash keeps what was synced and keeps or loses, sector by
-//! sector, what was not; no world damages synced data in a run that this oracle judges. Costs
+//! sector, what was not. A disk has failed a node if it took away what a sync had promised to keep,
+//! at any time before, or answered a call with an error since the node was started last. Costs
 //! nothing but at starts and stops.
 
 use crate::{
@@ -11,9 +12,19 @@ use crate::{
     trace::{Event, What},
 };
 
+/// What a node's disk has done to it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Excuse {
+    /// Synced data were damaged.
+    damaged: bool,
+    /// A call has failed since the last stop.
+    failed: bool,
+}
+
 /// Watches starts and stops of correct nodes.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
+    excuses: Vec<Excuse>,
     checks: u64,
 }
 
@@ -23,15 +34,33 @@ impl Oracle for Recovery {
     }
 
     fn observe(&mut self, ghost: &Ghost, event: &Event) -> Result<(), Box<Violation>> {
+        let Some(index) = ghost.correct(event.node) else {
+            return Ok(());
+        };
+        if self.excuses.len() <= index {
+            self.excuses.resize(index + 1, Excuse::default());
+        }
+        let excuse = &mut self.excuses[index];
         let (verb, reason) = match &event.what {
+            What::Disk(strike) if strike.trouble.is_damage() => {
+                excuse.damaged = true;
+                return Ok(());
+            }
+            What::Disk(_) => {
+                excuse.failed = true;
+                return Ok(());
+            }
             What::Started { .. } => {
                 self.checks += 1;
                 return Ok(());
             }
+            What::Crashed => {
+                excuse.failed = false;
+                return Ok(());
+            }
             What::StartRefused { reason } => ("refuses to start", reason),
             What::Halted { reason } => ("has stopped for good", reason),
-            What::Crashed
-            | What::Sent { .. }
+            What::Sent { .. }
             | What::Dropped { .. }
             | What::Delivered { .. }
             | What::Fired { .. }
@@ -43,15 +72,18 @@ impl Oracle for Recovery {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Stored { .. }
             | What::Healed { .. } => return Ok(()),
         };
         self.checks += 1;
-        let Some(node) = ghost.correct(event.node).and(event.node) else {
+        let excused = excuse.damaged || excuse.failed;
+        excuse.failed = false;
+        let Some(node) = event.node.filter(|_| !excused) else {
             return Ok(());
         };
         Err(Box::new(Violation {
             oracle: self.name(),
-            what: format!("correct node {node} {verb}"),
+            what: format!("correct node {node} {verb}, and its disk has not failed it"),
             height: None,
             nodes: vec![node],
             facts: vec![format!("{node} says: {reason}")],

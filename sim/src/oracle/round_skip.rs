@@ -84,6 +84,8 @@ impl Oracle for RoundSkip {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Disk(_)
+            | What::Stored { .. }
             | What::Healed { .. } => {}
         }
         Ok(())

@@ -1,7 +1,22 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 18] = [
+pub const ORACLES: [(&str, &str, &str); 21] = [
+    (
+        "fails_stop",
+        "a correct node does nothing more after a storage call that failed, until it has stopped",
+        "D2; etcd treats every error of its log as fatal",
+    ),
+    (
+        "no_silent_damage",
+        "the log of a correct node never comes up without durable records of open heights",
+        "D1; the repair of etcd's log took damage for a torn tail",
+    ),
+    (
+        "commit_order",
+        "a correct node makes log, block, end of height, application, state durable in order",
+        "finalizeCommit of Tendermint and its fail points",
+    ),
     (
         "sign_state_durable",
         "a correct node sends what it signed only after its sign state is durable",
@@ -19,7 +34,7 @@ pub const ORACLES: [(&str, &str, &str); 18] = [
     ),
     (
         "recovery",
-        "a correct node goes on from whatever an honest crash left on its disk",
+        "a correct node goes on from what an honest crash left; it stops only if its disk fails",
         "D3; TestWALCrash of CometBFT",
     ),
     (

@@ -262,6 +262,11 @@ impl History {
         self.happens(node, What::Crashed)
     }
 
+    /// A node's next record has the number of its first.
+    pub(super) fn forget(&mut self, node: usize) {
+        self.lsn[node] = 1;
+    }
+
     pub(super) fn start(&mut self, node: usize, height: u64) -> &mut Self {
         let signed = self.signed[node];
         self.happens(

@@ -55,6 +55,7 @@ fn swarm(plan: &Plan) -> String {
             FaultKind::Partition { .. } => "partition",
             FaultKind::OneWay { .. } => "one-way cut",
             FaultKind::Crash { .. } => "crash",
+            FaultKind::Disk { .. } => "disk fault",
         };
         *counts.entry(name).or_default() += 1;
     }

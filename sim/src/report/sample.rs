@@ -58,6 +58,7 @@ fn plan() -> Plan {
             bytes_per_second: None,
         },
         sync_us: MinMax { min: 10, max: 100 },
+        segment_bytes: None,
         clock_offsets_ms: vec![0, -80, 12, 5],
         starts_late_ms: Vec::new(),
         block_sync: false,

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Situation;
-use crate::outcome::{Outcome, Verdict};
+use crate::{
+    outcome::{Outcome, Verdict},
+    trace::{Event, What},
+};
 
 /// The verdict that a scenario must have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -65,6 +68,21 @@ pub struct Expect {
     /// What must have occurred in the trace.
     #[serde(default)]
     pub situations: Vec<Situation>,
+    /// Why nodes must have halted or refused to start: each text stands in a reason of the trace,
+    /// and each reason has one of the texts, if there are any.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+}
+
+/// The reasons of nodes that halted or did not start.
+fn reasons(outcome: &Outcome) -> Vec<&str> {
+    let mut reasons = Vec::new();
+    for Event { what, .. } in &outcome.trace {
+        if let What::StartRefused { reason } | What::Halted { reason } = what {
+            reasons.push(reason.as_str());
+        }
+    }
+    reasons
 }
 
 impl Expect {
@@ -114,6 +132,15 @@ impl Expect {
             };
             demand(met, format!("expected {least} {kind}, got {count}"));
         }
+        let given = reasons(outcome);
+        for text in &self.reasons {
+            let met = given.iter().any(|reason| reason.contains(text));
+            demand(met, format!("nobody stopped because of: {text}"));
+        }
+        for reason in given.iter().filter(|_| !self.reasons.is_empty()) {
+            let met = self.reasons.iter().any(|text| reason.contains(text));
+            demand(met, format!("somebody stopped because of: {reason}"));
+        }
         for situation in &self.situations {
             if let Err(why) = situation.occurred(outcome) {
                 demand(false, format!("{} did not occur: {why}", situation.name()));
@@ -156,8 +183,37 @@ mod tests {
             max_round: Some(3),
             faults: BTreeMap::from([("crash".to_owned(), 0), ("one_way".to_owned(), 1)]),
             situations: vec![Situation::Undisturbed],
+            reasons: Vec::new(),
         };
         let unmet = expect.unmet(&sample::passed());
         insta::assert_snapshot!(unmet.join("\n"));
+    }
+
+    #[test]
+    fn whoever_stops_does_so_for_an_expected_reason() {
+        let mut outcome = sample::passed();
+        let reason = "the log is gone".to_owned();
+        outcome.trace = vec![Event {
+            seq: 0,
+            time: engine::types::Time(0),
+            node: None,
+            what: What::StartRefused { reason },
+        }];
+        let unmet = |reasons: &[&str]| {
+            let expect = Expect {
+                reasons: reasons.iter().map(ToString::to_string).collect(),
+                ..Expect::default()
+            };
+            expect.unmet(&outcome)
+        };
+        assert_eq!(unmet(&[]), Vec::<String>::new(), "nothing was asked");
+        assert_eq!(unmet(&["log is"]), Vec::<String>::new());
+        let nobody = "nobody stopped because of: no space".to_owned();
+        assert_eq!(
+            unmet(&["log is", "no space"]),
+            std::slice::from_ref(&nobody)
+        );
+        let somebody = "somebody stopped because of: the log is gone".to_owned();
+        assert_eq!(unmet(&["no space"]), [nobody, somebody]);
     }
 }

@@ -34,6 +34,7 @@ struct File {
     timeouts: Option<Spanned<Table>>,
     link: Option<Spanned<Table>>,
     sync_us: Option<MinMax>,
+    segment_bytes: Option<u64>,
     #[serde(default)]
     clock_offsets_ms: Vec<i64>,
     #[serde(default)]
@@ -218,6 +219,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         timeouts: overlay(source, &TIMEOUTS, file.timeouts.as_ref())?,
         link: overlay(source, &LINK, file.link.as_ref())?,
         sync_us: file.sync_us.unwrap_or(SYNC_US),
+        segment_bytes: file.segment_bytes,
         clock_offsets_ms: file.clock_offsets_ms.clone(),
         starts_late_ms: file.starts_late_ms.clone(),
         block_sync: file.block_sync,
@@ -383,6 +385,9 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
         let text = "without empty blocks and transactions nothing is decided; say tx_every_ms";
         return wrong(0, text.to_owned());
     }
+    if plan.segment_bytes == Some(0) {
+        return wrong(0, "segment_bytes is at least 1".to_owned());
+    }
     if plan.link.bytes_per_second == Some(0) {
         return wrong(
             0,
@@ -428,14 +433,24 @@ fn check_nodes(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Inva
             let text = "only a crash can begin at a storage call";
             return wrong(table.span().start, text.to_owned());
         }
+        let parameters = fault.kind.check_parameters();
+        parameters.or_else(|text| wrong(table.span().start, text.to_owned()))?;
     }
     Ok(())
 }
 
 fn check_power(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
     let (bad, total) = plan.worst_powers();
-    if plan.beyond_one_third || plan.is_within_one_third() {
+    if plan.beyond_one_third || plan.can_do_without_broken() {
         return Ok(());
+    }
+    if plan.is_within_one_third() {
+        let broken = plan.faults.iter().position(|f| f.kind.breaks().is_some());
+        let start = broken.map_or(0, |at| file.fault[at].span().start);
+        let text = "nodes that are byzantine or whose disks are damaged or dead have one third or \
+                    more of the power, and nothing is decided without them; take fewer, or give \
+                    failing disks calls or for_ms";
+        return Err(source.invalid(start, text.to_owned()));
     }
     let start = file.byzantine.first().map_or(0, |b| b.span().start);
     let text = if plan.changes.is_empty() {
@@ -458,6 +473,7 @@ fn named(fault: &Fault) -> Vec<u16> {
         FaultKind::Partition { groups, .. } => groups.concat(),
         FaultKind::OneWay { from, to, .. } => [from.as_slice(), to.as_slice()].concat(),
         FaultKind::Crash { node, .. } => node.iter().copied().collect(),
+        FaultKind::Disk { node, .. } => vec![*node],
     };
     match fault.at {
         When::Own { node, .. }

@@ -67,7 +67,7 @@ impl Scenario {
     #[must_use]
     pub fn play(&self, check: bool) -> Played {
         let options = RunOptions {
-            trace: !self.expect.situations.is_empty(),
+            trace: !(self.expect.situations.is_empty() && self.expect.reasons.is_empty()),
             plain: false,
         };
         let finished = run_one(&self.plan, options, check);
@@ -76,7 +76,7 @@ impl Scenario {
     }
 }
 
-/// The scenario files of a directory, by name.
+/// The scenario files in and below a directory, by path.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -85,7 +85,9 @@ pub fn files(directory: &Path) -> Result<Vec<PathBuf>, Invalid> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        if path.extension().is_some_and(|ending| ending == "toml") {
+        if path.is_dir() {
+            files.extend(self::files(&path)?);
+        } else if path.extension().is_some_and(|ending| ending == "toml") {
             files.push(path);
         }
     }

@@ -78,6 +78,16 @@ impl Digest {
                 self.u64(lsn.0);
                 self.signed(*signed);
             }
+            What::Stored {
+                height,
+                log_ahead,
+                parts,
+            } => {
+                self.u64(height.0);
+                self.option(*log_ahead);
+                self.len(parts.len());
+                parts.iter().for_each(|part| self.text(part.name()));
+            }
             What::Decided {
                 height,
                 app_hash,
@@ -94,6 +104,10 @@ impl Digest {
             What::Notice(notice) => self.notice(notice),
             What::Submitted { tx } => self.hash(tx),
             What::FaultBegan(fault) | What::FaultEnded(fault) => self.fault(fault),
+            What::Disk(strike) => {
+                self.text(strike.trouble.name());
+                self.text(&strike.path);
+            }
             What::Healed { core } => {
                 self.len(core.len());
                 core.iter().for_each(|node| self.peer(*node));
@@ -326,6 +340,25 @@ impl Digest {
                     Unsynced::Kept => 2,
                 });
             }
+            FaultKind::Disk {
+                node,
+                trouble,
+                path,
+                sector,
+                calls,
+                for_ms,
+                extra_us,
+                restart_after_ms,
+            } => {
+                self.u8(3);
+                self.peer(PeerId(*node));
+                self.text(trouble.name());
+                self.text(path);
+                for number in [sector, calls, for_ms, extra_us, restart_after_ms] {
+                    self.option(number.is_some());
+                    self.u64(number.unwrap_or(0));
+                }
+            }
         }
     }
 
@@ -426,6 +459,8 @@ fn tag(what: &What) -> u8 {
         What::Submitted { .. } => 13,
         What::FaultBegan(_) => 14,
         What::FaultEnded(_) => 15,
+        What::Disk(_) => 17,
+        What::Stored { .. } => 18,
         What::Healed { .. } => 16,
     }
 }

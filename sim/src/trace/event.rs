@@ -11,7 +11,7 @@ use engine::{
     types::{Hash, Height, Lsn, PeerId, Time},
 };
 
-use crate::nemesis::FaultKind;
+use crate::{disk::Strike, nemesis::FaultKind};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -24,6 +24,32 @@ pub struct Event {
     pub node: Option<PeerId>,
     /// What happened.
     pub what: What,
+}
+
+/// What a node stores of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Records of the log.
+    Log,
+    /// The block of a height.
+    Block(Height),
+    /// The application.
+    App,
+    /// The state.
+    State,
+}
+
+impl Part {
+    /// The part in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Block(_) => "block",
+            Self::App => "application",
+            Self::State => "state",
+        }
+    }
 }
 
 /// The kinds of events.
@@ -95,6 +121,15 @@ pub enum What {
         /// What its durable sign state says was signed last.
         signed: Option<SignSlot>,
     },
+    /// A decision was made durable.
+    Stored {
+        /// The height.
+        height: Height,
+        /// Whether the log held something that was not durable when this began.
+        log_ahead: bool,
+        /// What became durable, in order, by the disk's own record.
+        parts: Vec<Part>,
+    },
     /// A node announced a decision.
     Decided {
         /// The height.
@@ -120,6 +155,8 @@ pub enum What {
         /// Its hash.
         tx: Hash,
     },
+    /// A node's disk has damaged a file or failed a call, as a fault of the plan wanted it.
+    Disk(Strike),
     /// A fault began.
     FaultBegan(FaultKind),
     /// A fault ended.

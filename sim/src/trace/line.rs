@@ -69,6 +69,10 @@ pub enum Detail {
     Synced {
         lsn: u64,
     },
+    Stored {
+        height: u64,
+        parts: Vec<&'static str>,
+    },
     Decided {
         height: u64,
         round: u32,
@@ -86,6 +90,10 @@ pub enum Detail {
     },
     Submitted {
         tx: String,
+    },
+    Disk {
+        trouble: &'static str,
+        path: String,
     },
     FaultBegan {
         fault: FaultKind,
@@ -158,6 +166,10 @@ impl Detail {
                 record: entry.record.to_string(),
             },
             What::Synced { lsn, .. } => Self::Synced { lsn: lsn.0 },
+            What::Stored { height, parts, .. } => Self::Stored {
+                height: height.0,
+                parts: parts.iter().map(|part| part.name()).collect(),
+            },
             What::Decided {
                 height,
                 app_hash,
@@ -178,6 +190,10 @@ impl Detail {
                 Self::Notice { notice, text }
             }
             What::Submitted { tx } => Self::Submitted { tx: hex(&tx.0) },
+            What::Disk(strike) => Self::Disk {
+                trouble: strike.trouble.name(),
+                path: strike.path.clone(),
+            },
             What::FaultBegan(fault) => Self::FaultBegan {
                 fault: fault.clone(),
             },
@@ -202,11 +218,12 @@ pub(super) fn glyph(what: &What) -> &'static str {
         What::Delivered { .. } => "◂",
         What::Fired { .. } => "t",
         What::Appended { .. } => "w",
-        What::Synced { .. } => "W",
+        What::Synced { .. } | What::Stored { .. } => "W",
         What::Decided { .. } => "◆",
         What::Rejected { .. } => "?",
         What::Notice(_) => "●",
         What::Submitted { .. } => "+",
+        What::Disk(_) => "!",
         What::FaultBegan(_) => "▼",
         What::FaultEnded(_) => "▲",
         What::Healed { .. } => "═",
@@ -241,6 +258,10 @@ pub(super) fn sentence(what: &What) -> String {
         What::Fired { timer } => format!("timer {timer}"),
         What::Appended { lsn, entry } => format!("log {}: {}", lsn.0, entry.record),
         What::Synced { lsn, .. } => format!("durable to {}", lsn.0),
+        What::Stored { height, parts, .. } => {
+            let parts: Vec<_> = parts.iter().map(|part| part.name()).collect();
+            format!("height {height} durable: {}", parts.join(", "))
+        }
         What::Decided {
             height, decision, ..
         } => {
@@ -264,6 +285,7 @@ pub(super) fn sentence(what: &What) -> String {
             format!("{} {text}", name.replace('_', " "))
         }
         What::Submitted { tx } => format!("transaction {tx}"),
+        What::Disk(strike) => format!("disk: {} in {}", strike.trouble.name(), strike.path),
         What::FaultBegan(fault) => format!("fault: {}", fault_words(fault)),
         What::FaultEnded(fault) => format!("ended: {}", fault_words(fault)),
         What::Healed { core } => {
@@ -332,6 +354,24 @@ fn fault_words(fault: &FaultKind) -> String {
                 Some(ms) => format!("crash of {who}, restart after {ms}ms"),
                 None => format!("crash of {who} for the rest of the faults"),
             }
+        }
+        FaultKind::Disk {
+            node,
+            trouble,
+            path,
+            calls,
+            for_ms,
+            ..
+        } => {
+            let name = trouble.name();
+            let place = if path.is_empty() { "all files" } else { path };
+            let length = match (trouble.is_damage(), calls, for_ms) {
+                (true, ..) => String::new(),
+                (false, Some(calls), _) => format!(" for {calls} calls"),
+                (false, None, Some(ms)) => format!(" for {ms}ms"),
+                (false, None, None) => " without end".to_owned(),
+            };
+            format!("disk of n{node}: {name} in {place}{length}")
         }
     }
 }

@@ -5,7 +5,7 @@ mod line;
 mod write;
 
 pub use digest::{Digest, first_difference};
-pub use event::{Event, What};
+pub use event::{Event, Part, What};
 pub use line::{Detail, Line};
 pub use write::{Filter, write_ndjson, write_text};
 

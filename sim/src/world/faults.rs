@@ -179,6 +179,7 @@ impl World {
                 };
                 self.begin_cut(index, &cut, for_ms);
             }
+            FaultKind::Disk { .. } => self.begin_trouble(index, &kind),
             FaultKind::Crash {
                 node,
                 restart_after_ms,
@@ -221,6 +222,7 @@ impl World {
         self.emit(None, What::Healed { core: core.clone() });
         self.network.heal_all();
         self.disarm_disks();
+        self.heal_disks();
         let calls = self.hosts.iter().map(|host| host.disk.calls());
         self.storage_calls = calls.collect();
         self.cuts.clear();
@@ -231,7 +233,9 @@ impl World {
             let outside = !core.contains(&node) && self.is_correct(node);
             if outside {
                 self.network.isolate(node);
-            } else {
+            }
+            // A broken disk must be found out, whoever else is there.
+            if !outside || self.is_broken(node) {
                 self.queue.push(self.now, Pending::Start { node });
             }
         }
@@ -246,7 +250,7 @@ impl World {
         );
         let round = self.judge.highest_round();
         let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
-        let by = self.now.after(within);
+        let by = self.now.after(within).after(self.disk_backlog(&core));
         let target = Height(highest.0 + self.plan.stable_heights);
         self.core.clone_from(&core);
         self.liveness = Some(Liveness::expect(core, target, by));
@@ -255,10 +259,11 @@ impl World {
     }
 
     /// Correct nodes with more than 2/3 of the power, in drawn order; half of the runs take all
-    /// correct nodes. Changes of power may still be under way, so they must have it in every set
-    /// that the plan can lead to.
+    /// correct nodes, but for those whose disks may be broken for good. Changes of power may still
+    /// be under way, so they must have it in every set that the plan can lead to.
     fn draw_core(&mut self) -> Vec<PeerId> {
-        let mut nodes: Vec<PeerId> = self.nodes().filter(|n| self.is_correct(*n)).collect();
+        let can = |n: &PeerId| self.is_correct(*n) && !self.is_broken(*n);
+        let mut nodes: Vec<PeerId> = self.nodes().filter(can).collect();
         let mut draw = self.choices.draw(Stream::Schedule, [u64::MAX, 0, 0, 0]);
         let all = draw.below(2) == 0;
         draw.shuffle(&mut nodes);

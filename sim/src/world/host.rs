@@ -4,7 +4,7 @@ use engine::{
     crypto::Keys,
     node::{Config, Input, Output, StoreConfig, Timer},
     privval::{self, SignSlot},
-    types::{Address, Height, Lsn, PeerId, PublicKey, Time},
+    types::{Address, Height, Lsn, PeerId, PublicKey, Span, Time},
     wal,
 };
 
@@ -15,11 +15,15 @@ use crate::{
     nemesis::Plan,
     trace::What,
     world::{
-        Cast, DIR, EngineValidator, Pending, Validator, World, crash::Job, genesis, sync_time,
+        Cast, DIR, EngineValidator, Pending, Validator, World,
+        crash::Job,
+        disks::{files_of, part_of},
+        genesis, sync_time,
     },
 };
 
-/// Small segments, so that logs are cut often and old segments are removed in every run.
+/// Small segments unless the plan has its own size, so that logs are cut and old segments are
+/// removed in every run of usual length.
 const SEGMENT_BYTES: u64 = 16 * 1024;
 
 /// One machine.
@@ -33,6 +37,10 @@ pub(super) struct Host {
     pub(super) up: bool,
     /// Whether it may start again: a node that halted for good may not.
     pub(super) halted: bool,
+    /// Whether a call of its disk has failed since it was started last.
+    pub(super) disk_has_failed: bool,
+    /// If its disk makes it stop, when it is started again.
+    pub(super) restart_after_ms: Option<u64>,
     /// How many times it has started.
     pub(super) starts: u32,
     /// How many times it has crashed.
@@ -44,7 +52,7 @@ pub(super) struct Host {
     /// Which start of each peer it is connected to.
     pub(super) known: Vec<u32>,
     /// The disk does one thing after the other.
-    disk_free: Time,
+    pub(super) disk_free: Time,
     disk_jobs: u64,
     last_lsn: Option<Lsn>,
     armed: [u64; 3],
@@ -62,7 +70,7 @@ impl Host {
             ..plan.gossip()
         };
         let log = wal::Options {
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes: plan.segment_bytes.unwrap_or(SEGMENT_BYTES),
             preallocate_bytes: 0,
             ..wal::Options::default()
         };
@@ -90,6 +98,8 @@ impl Host {
             disk: SimDisk::new(node, choices.clone()),
             up: false,
             halted: false,
+            disk_has_failed: false,
+            restart_after_ms: None,
             starts: 0,
             crashes: 0,
             stops_for: None,
@@ -194,21 +204,19 @@ impl World {
         let mut outputs = Vec::new();
         let host = self.host(node);
         host.up = true;
+        host.disk_has_failed = false;
         let local = host.clock.local(now);
         let started = {
             let _span = span(node, now).entered();
             host.validator.start(&mut host.disk, local, &mut outputs)
         };
+        self.note_strikes(node);
         if self.has_stopped(node) {
             return;
         }
         let host = self.host(node);
         match started {
-            Err(reason) => {
-                host.up = false;
-                host.halted = true;
-                self.emit(Some(node), What::StartRefused { reason });
-            }
+            Err(reason) => self.refused(node, reason),
             Ok(height) => {
                 host.starts += 1;
                 host.height = host.height.max(height);
@@ -244,10 +252,9 @@ impl World {
         self.arm_disk(node, Job::Other);
         let host = self.host(node);
         let written = host.validator.carry_out(&mut host.disk, &output);
-        let stopped = host.disk.is_stopped();
         let appended = match output {
-            // A record whose writing was cut short may be on the disk after all.
-            Output::Append { lsn, entry } if stopped || written.is_ok() => {
+            // A record whose writing was cut short or failed may be on the disk after all.
+            Output::Append { lsn, entry } => {
                 self.host(node).last_lsn = Some(lsn);
                 let entry: std::sync::Arc<_> = std::sync::Arc::from(entry);
                 let appended = What::Appended {
@@ -257,8 +264,7 @@ impl World {
                 self.emit(Some(node), appended);
                 Some(entry)
             }
-            Output::Append { .. }
-            | Output::Send { .. }
+            Output::Send { .. }
             | Output::Arm { .. }
             | Output::SaveSignState(_)
             | Output::Sync(_)
@@ -270,6 +276,7 @@ impl World {
             | Output::Halted { .. }
             | Output::Notice(_) => None,
         };
+        self.note_strikes(node);
         if self.has_stopped(node) {
             return;
         }
@@ -285,6 +292,8 @@ impl World {
         let (now, plan, choices) = (self.now, &self.plan, &self.choices);
         let host = &mut self.hosts[usize::from(node.0)];
         let took = sync_time(plan, choices, node, host.disk_jobs);
+        let slow = host.disk.extra_us(&files_of(&output));
+        let took = took.plus(Span::micros(slow));
         host.disk_jobs += 1;
         let done = host.disk_free.max(now).after(took);
         host.disk_free = done;
@@ -321,7 +330,13 @@ impl World {
         };
         self.arm_disk(node, job);
         let host = self.host(node);
+        let log_ahead = host.disk.unsynced_bytes(&format!("{DIR}/wal")) > 0;
+        if matches!(job, Job::Commit(_)) {
+            host.disk.watch();
+        }
         let carried_out = host.validator.carry_out(&mut host.disk, output);
+        let effects = host.disk.take_effects();
+        self.note_strikes(node);
         if self.has_stopped(node) {
             return;
         }
@@ -329,6 +344,14 @@ impl World {
             Ok(answer) => answer,
             Err(error) => return self.disk_failed(node, error),
         };
+        if let Job::Commit(height) = job {
+            let stored = What::Stored {
+                height,
+                log_ahead,
+                parts: effects.iter().filter_map(|path| part_of(path)).collect(),
+            };
+            self.emit(Some(node), stored);
+        }
         // Durable is what the disk says is durable, whatever the engine believes.
         if self.host(node).unsynced() == 0
             && let Some(lsn) = self.host(node).written_by(output)
@@ -341,15 +364,12 @@ impl World {
         }
     }
 
-    fn disk_failed(&mut self, node: PeerId, error: String) {
-        self.halt(node, format!("disk: {error}"));
-    }
-
     /// A node stops for good.
     pub(super) fn halt(&mut self, node: PeerId, reason: String) {
         let host = self.host(node);
         host.stop();
         host.halted = true;
+        self.count("halted");
         self.emit(Some(node), What::Halted { reason });
     }
 }

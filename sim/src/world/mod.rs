@@ -9,6 +9,7 @@ mod bound;
 mod change;
 mod clients;
 mod crash;
+mod disks;
 mod faults;
 mod host;
 mod keys;
@@ -72,6 +73,8 @@ enum Pending {
     Fault { index: usize },
     /// A fault of the plan ends.
     FaultEnd { index: usize, cut: CutId },
+    /// A trouble of a node's disk ends.
+    TroubleEnd { index: usize, node: PeerId },
     /// A client submits a transaction.
     Submit { number: u64 },
     /// Clients ask for a change of the chain's configuration.
@@ -237,6 +240,7 @@ impl World {
             Pending::Start { node } => self.start(node),
             Pending::Fault { index } => self.begin_fault(index, None),
             Pending::FaultEnd { index, cut } => self.end_cut(index, cut),
+            Pending::TroubleEnd { index, node } => self.end_trouble(index, node),
             Pending::Submit { number } => self.submit(number),
             Pending::Change { index } => self.ask_for_change(index),
             Pending::FaultsEnd => self.heal(),
@@ -385,14 +389,14 @@ impl World {
     }
 
     /// Ends the fault phase as soon as every correct node, also one that is down, has decided
-    /// enough.
+    /// enough. Nodes whose disks may be broken for good are not waited for.
     fn check_progress(&mut self) {
         match self.phase {
             Phase::Faults => {
                 let enough = Height(self.plan.heights);
                 let behind = |(i, host): (usize, &Host)| {
                     let node = PeerId(u16::try_from(i).unwrap_or(u16::MAX));
-                    self.is_correct(node) && host.height < enough
+                    host.height < enough && self.is_correct(node) && !self.is_broken(node)
                 };
                 if !self.hosts.iter().enumerate().any(behind) {
                     self.heal();

@@ -66,6 +66,7 @@ pub(super) fn fault_name(kind: &FaultKind) -> &'static str {
         FaultKind::Partition { .. } => "partition",
         FaultKind::OneWay { .. } => "one_way",
         FaultKind::Crash { .. } => "crash",
+        FaultKind::Disk { .. } => "disk",
     }
 }
 

@@ -183,6 +183,18 @@ fn a_directory_that_was_never_finished_counts_as_fresh() {
 }
 
 #[test]
+fn a_sign_state_that_cannot_be_read_is_no_sign_of_a_fresh_directory() {
+    let mut disk = disk_of(3, Stop::Idle);
+    disk.remove(&format!("{DIR}/state")).unwrap();
+    disk.remove_dir_all(&format!("{DIR}/blocks")).unwrap();
+    let missing = HasData::Partial(vec!["state", "blocks"]);
+    assert_eq!(has_data(&mut disk, DIR), Ok(missing));
+    put(&mut disk, &format!("{DIR}/sign_state"), &[0; 1024]);
+    let refused = verify(&mut disk).unwrap_err();
+    assert!(matches!(refused, ReplayFailed::Start(_)), "{refused}");
+}
+
+#[test]
 fn a_log_ahead_of_the_blocks_is_refused() {
     // A11: a block is lost, and state and application with it.
     let mut disk = disk_of(3, Stop::Idle);

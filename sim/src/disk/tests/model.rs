@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::storage::read_full;
 use proptest::prelude::*;
 
 use super::*;

@@ -132,6 +132,8 @@ impl Ghost {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Disk(_)
+            | What::Stored { .. }
             | What::Healed { .. } => {}
         }
     }

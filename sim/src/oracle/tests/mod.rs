@@ -2,6 +2,7 @@
 
 mod barriers;
 mod decisions;
+mod disks;
 mod evidence;
 mod sets;
 mod single_node;

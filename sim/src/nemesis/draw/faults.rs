@@ -1,20 +1,17 @@
-//! The faults that a seed draws: partitions, one-way cuts and crashes, at times or at points of the
-//! protocol.
+//! What goes wrong, and when: cuts and crashes.
 
 use crate::{
     choice::{Choices, Draw, Stream},
     disk::Side,
-    nemesis::{
-        Fault, FaultKind, OwnMessage, Plan, Unsynced, When,
-        draw::{Option_, swarm},
-    },
+    nemesis::{Fault, FaultKind, OwnMessage, Plan, Unsynced, When},
 };
+
+use super::{Option_, swarm};
 
 /// A commit makes about so many storage calls, a start with its verification up to eight times as
 /// many.
 const STORAGE_CALLS: u64 = 40;
 
-/// The faults of a run: of each kind that it has, how many, when and what.
 pub(super) fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<Fault> {
     let window = height_ms * (plan.heights + 2);
     let kinds = [
@@ -122,7 +119,7 @@ pub(super) fn draw_node(draw: &mut Draw, plan: &Plan) -> u16 {
 }
 
 /// How long a fault lasts: up to ten heights, short ones more often.
-fn draw_length(draw: &mut Draw, height_ms: u64) -> u64 {
+pub(super) fn draw_length(draw: &mut Draw, height_ms: u64) -> u64 {
     let most = draw.between(1..=10);
     draw.between(1..=height_ms * most)
 }

@@ -1,0 +1,214 @@
+//! The plan that a seed draws: first which kinds of trouble a run has, then how much of each
+//! (two-level swarm).
+//!
+//! Leaving kinds out matters as much as having them: some bugs need the absence of others.
+//! Everything is drawn from the streams `swarm` and `schedule`, each decision with coordinates of
+//! its own, so a new kind moves no other decision.
+
+mod cluster;
+mod disks;
+mod faults;
+
+use crate::{
+    choice::{Choices, Draw, Stream},
+    nemesis::{Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Plan, reconfigure},
+};
+
+use cluster::{
+    draw_clients, draw_clocks, draw_link, draw_powers, draw_sync, draw_timeouts, draw_tx_every,
+};
+use faults::{draw_faults, draw_node};
+
+/// What the command line sets instead of the seed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Number of validators.
+    pub validators: Option<u16>,
+    /// Heights to decide, both phases together.
+    pub heights: Option<u64>,
+    /// Number of byzantine validators.
+    pub byzantine: Option<u16>,
+    /// Which signatures.
+    pub crypto: Option<CryptoMode>,
+    /// No faults at all: no byzantine validators, no loss, no crashes, perfect clocks.
+    pub no_faults: bool,
+    /// Allows byzantine power of one third or more.
+    pub beyond_one_third: bool,
+}
+
+/// Heights per run unless said otherwise: 15 under faults, 5 in the stable phase.
+const HEIGHTS: u64 = 20;
+const STABLE_HEIGHTS: u64 = 5;
+
+/// Coordinates in the stream `swarm`. A number is never used again for something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Option_ {
+    Validators = 0,
+    Powers = 1,
+    Latency = 2,
+    Timeouts = 3,
+    Disk = 4,
+    Loss = 5,
+    Duplicate = 6,
+    Clocks = 7,
+    Byzantine = 8,
+    Partitions = 9,
+    OneWay = 10,
+    Crashes = 11,
+    Workload = 12,
+    SkipCommit = 13,
+    Reconfigure = 14,
+    EmptyBlocks = 20,
+    Clients = 21,
+    BlockSync = 30,
+    LateStart = 31,
+    LyingSync = 32,
+    Bandwidth = 40,
+    Disks = 50,
+    RetainBlocks = 60,
+}
+
+pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
+    choices.draw(Stream::Swarm, [option as u64, 0, 0, 0])
+}
+
+/// The plan of a seed.
+///
+/// # Errors
+/// If the overrides contradict each other or what is possible; the text says what to do.
+pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
+    let choices = Choices::new(seed);
+    let powers = draw_powers(&choices, overrides)?;
+    let heights = overrides.heights.unwrap_or(HEIGHTS);
+    if heights == 0 {
+        return Err("a run decides at least one height: --heights 1 or more".to_owned());
+    }
+    let stable_heights = STABLE_HEIGHTS.min(heights.div_ceil(2));
+    let link = draw_link(&choices, overrides.no_faults);
+    let timeouts = draw_timeouts(&choices, link);
+    let mut plan = Plan {
+        seed,
+        heights: heights - stable_heights,
+        stable_heights,
+        crypto: overrides.crypto.unwrap_or_default(),
+        byzantine: draw_byzantine(&choices, &powers, overrides)?,
+        block_sync: swarm(&choices, Option_::BlockSync).below(2) == 1,
+        retain_blocks: None,
+        starts_late_ms: Vec::new(),
+        beyond_one_third: overrides.beyond_one_third,
+        timeouts,
+        link,
+        sync_us: draw_sync(&choices),
+        segment_bytes: None,
+        clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
+        tx_every_ms: draw_tx_every(&choices, link, timeouts.empty_blocks),
+        clients: draw_clients(&choices),
+        faults_end_ms: 0,
+        changes: Vec::new(),
+        params: Vec::new(),
+        faults: Vec::new(),
+        powers,
+    };
+    // A height without faults takes about four link delays and the commit timeout.
+    let wait_ms = match timeouts.empty_blocks {
+        EmptyBlocksMs::Always => 0,
+        EmptyBlocksMs::Never => plan.tx_every_ms,
+        EmptyBlocksMs::EveryMs(ms) => ms,
+    };
+    let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5 + wait_ms;
+    plan.faults_end_ms = height_ms * heights * 4 + 1_000;
+    if !overrides.no_faults {
+        if !overrides.beyond_one_third {
+            reconfigure::draw(&choices, &mut plan, height_ms);
+            if plan.powers.len() > 1 && plan.one_may_decide_alone() {
+                // Its heights would take no longer than its disk: nobody could follow.
+                let delay = link.latency_us.max.div_ceil(1_000);
+                plan.timeouts.skip_commit = false;
+                plan.timeouts.commit = plan.timeouts.commit.max(2 * delay);
+            }
+        }
+        plan.faults = draw_faults(&choices, &plan, height_ms);
+        disks::draw(&choices, &mut plan, height_ms);
+        plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
+        draw_lies(&choices, &mut plan);
+    }
+    plan.retain_blocks = draw_retain_blocks(&choices, &plan);
+    Ok(plan)
+}
+
+/// In every sixth run nodes remove old blocks, unless somebody may be off for long: nobody could
+/// help it.
+fn draw_retain_blocks(choices: &Choices, plan: &Plan) -> Option<u64> {
+    let mut draw = swarm(choices, Option_::RetainBlocks);
+    let on = draw.below(6) == 0;
+    let few = draw.between(10..=15);
+    let nobody_is_off = plan.faults.is_empty() && plan.starts_late_ms.is_empty();
+    (on && nobody_is_off).then_some(few)
+}
+
+/// Byzantine validators: as many as asked for; otherwise one, in six runs of eight, if its power
+/// is below one third.
+fn draw_byzantine(
+    choices: &Choices,
+    powers: &[u64],
+    overrides: &Overrides,
+) -> Result<Vec<Byzantine>, String> {
+    let total: u64 = powers.iter().sum();
+    let mut draw = swarm(choices, Option_::Byzantine);
+    let kind = draw.below(8);
+    let mut nodes: Vec<u16> = (0..u16::try_from(powers.len()).unwrap_or(u16::MAX)).collect();
+    draw.shuffle(&mut nodes);
+    let wanted = overrides
+        .byzantine
+        .unwrap_or(u16::from(kind < 6 && !overrides.no_faults));
+    if usize::from(wanted) > powers.len() {
+        return Err(format!(
+            "--byzantine {wanted}, but there are {} validators",
+            powers.len()
+        ));
+    }
+    let behaviour = match kind {
+        0 => Behaviour::Silent,
+        5 => Behaviour::LyingGossip,
+        _ => Behaviour::Equivocate,
+    };
+    let chosen = nodes.into_iter().take(usize::from(wanted));
+    let byzantine: Vec<_> = chosen.map(|node| Byzantine { node, behaviour }).collect();
+    let power: u64 = byzantine.iter().map(|b| powers[usize::from(b.node)]).sum();
+    if 3 * power < total || overrides.beyond_one_third {
+        return Ok(byzantine);
+    }
+    if overrides.byzantine.is_none() {
+        return Ok(Vec::new());
+    }
+    Err(format!(
+        "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is \
+         promised; take fewer, more --validators, or say --beyond-one-third"
+    ))
+}
+
+/// In every fourth run one node starts when the others have decided some heights.
+fn draw_late_start(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<u64> {
+    let mut draw = swarm(choices, Option_::LateStart);
+    if draw.below(4) > 0 {
+        return Vec::new();
+    }
+    let late = draw_node(&mut draw, plan);
+    let ms = draw.between(1..=height_ms * plan.heights.max(1));
+    (0..=late)
+        .map(|node| if node == late { ms } else { 0 })
+        .collect()
+}
+
+/// Where blocks are synced, every third byzantine validator lies about them instead.
+fn draw_lies(choices: &Choices, plan: &mut Plan) {
+    let lies = swarm(choices, Option_::LyingSync).below(3) == 0;
+    if plan.block_sync && lies {
+        for byzantine in &mut plan.byzantine {
+            byzantine.behaviour = Behaviour::LyingSync;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
