@@ -8,8 +8,11 @@
 use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
-        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Plan, TimeoutsMs,
+        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Link, Links, MinMax, Plan,
+        TimeoutsMs,
+        crashes::draw_swap,
         faults::{draw_faults, draw_node},
+        links::draw_links,
         reconfigure,
     },
     world::MAX_NODES,
@@ -60,6 +63,23 @@ pub(super) enum Option_ {
     LateStart = 31,
     LyingSync = 32,
     Bandwidth = 40,
+    Spread = 90,
+    Lopsided = 91,
+    Reorder = 92,
+    Corrupt = 93,
+    Hangup = 94,
+    Partial = 95,
+    Isolate = 96,
+    Topology = 97,
+    Clog = 98,
+    Flap = 99,
+    ClockStep = 100,
+    ClockDrift = 101,
+    ClockFreeze = 102,
+    Pause = 103,
+    CrashMany = 104,
+    CrashLoop = 105,
+    SwapDisk = 106,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -78,7 +98,12 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         return Err("a run decides at least one height: --heights 1 or more".to_owned());
     }
     let stable_heights = STABLE_HEIGHTS.min(heights.div_ceil(2));
-    let link = draw_link(&choices, overrides.no_faults);
+    let mut link = draw_link(&choices, overrides.no_faults);
+    let links = if overrides.no_faults {
+        Links::default()
+    } else {
+        draw_links(&choices, &mut link)
+    };
     let timeouts = draw_timeouts(&choices, link);
     let mut plan = Plan {
         seed,
@@ -91,6 +116,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         beyond_one_third: overrides.beyond_one_third,
         timeouts,
         link,
+        links,
         sync_us: draw_sync(&choices),
         clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
         tx_every_ms: draw_tx_every(&choices, link, timeouts.empty_blocks),
@@ -120,6 +146,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
             }
         }
         plan.faults = draw_faults(&choices, &plan, height_ms);
+        draw_swap(&choices, &mut plan, height_ms);
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
     }

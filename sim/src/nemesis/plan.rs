@@ -12,7 +12,14 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Side;
+use crate::{
+    disk::Side,
+    nemesis::{
+        clocks::{ClockDrift, ClockFreeze, ClockStep, Pause},
+        crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk},
+        links::{Clog, Flap, Isolate, Links, Partial, Topology},
+    },
+};
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +57,9 @@ pub struct Plan {
     pub timeouts: TimeoutsMs,
     /// All links, before faults.
     pub link: Link,
+    /// What else is to say about them.
+    #[serde(default, skip_serializing_if = "Links::is_plain")]
+    pub links: Links,
     /// Time between a sync and its completion, in microseconds.
     pub sync_us: MinMax,
     /// Each node's clock against world time, in milliseconds; empty for none.
@@ -399,6 +409,34 @@ pub enum FaultKind {
         #[serde(default)]
         disk: Unsynced,
     },
+    /// Pairs of nodes do not hear each other.
+    Partial(Partial),
+    /// A node is alone.
+    Isolate(Isolate),
+    /// Only the links of a ring or a star work.
+    Topology(Topology),
+    /// Messages are held back and let go at once.
+    Clog(Clog),
+    /// Links go down and up again, in turns.
+    Flap(Flap),
+    /// A clock jumps.
+    ClockStep(ClockStep),
+    /// A clock runs too fast or too slow.
+    ClockDrift(ClockDrift),
+    /// A clock stands still.
+    ClockFreeze(ClockFreeze),
+    /// A node does nothing for a while.
+    Pause(Pause),
+    /// Several nodes stop at once.
+    CrashMany(CrashMany),
+    /// A node stops again and again.
+    CrashLoop(CrashLoop),
+    /// A node starts from an older copy of its disk.
+    OldDisk(OldDisk),
+    /// A node starts with an empty disk.
+    EmptyDisk(EmptyDisk),
+    /// A node starts from another node's disk.
+    ForeignDisk(ForeignDisk),
 }
 
 /// What a crash does to what was written but not synced.

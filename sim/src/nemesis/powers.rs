@@ -28,7 +28,7 @@ impl Plan {
         let nodes = 0..u16::try_from(self.powers.len()).unwrap_or(u16::MAX);
         nodes.fold((0, 0), |(bad, total): (u64, u64), node| {
             let range = self.power_range(node);
-            if self.byzantine.iter().any(|b| b.node == node) {
+            if !self.is_correct(node) {
                 (
                     bad.saturating_add(range.max),
                     total.saturating_add(range.max),

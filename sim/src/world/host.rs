@@ -48,6 +48,8 @@ pub(super) struct Host {
     disk_jobs: u64,
     last_lsn: Option<Lsn>,
     armed: [u64; 3],
+    /// When each timer is due by the node's clock, if it is armed.
+    wishes: [Option<Time>; 3],
 }
 
 impl Host {
@@ -96,6 +98,7 @@ impl Host {
             disk_jobs: 0,
             last_lsn: None,
             armed: [0; 3],
+            wishes: [None; 3],
         }
     }
 
@@ -116,10 +119,21 @@ impl Host {
     }
 
     /// Arms a timer; earlier arming is void.
-    pub(super) fn arm(&mut self, timer: Timer) -> u64 {
+    pub(super) fn arm(&mut self, timer: Timer, local: Time) -> u64 {
+        self.wishes[place(timer)] = Some(local);
         let armed = &mut self.armed[place(timer)];
         *armed += 1;
         *armed
+    }
+
+    /// When a timer is due by the node's clock, if it is armed.
+    pub(super) fn wish(&self, timer: Timer) -> Option<Time> {
+        self.wishes[place(timer)]
+    }
+
+    /// A timer has fired.
+    pub(super) fn fired(&mut self, timer: Timer) {
+        self.wishes[place(timer)] = None;
     }
 
     pub(super) fn is_armed(&self, timer: Timer, armed: u64) -> bool {
@@ -131,6 +145,7 @@ impl Host {
         self.up = false;
         self.validator.stop();
         self.armed.iter_mut().for_each(|armed| *armed += 1);
+        self.wishes = [None; 3];
     }
 
     /// The last record that is durable after this output, if it is one that syncs. Since a restart
@@ -230,9 +245,9 @@ impl World {
 
     fn connect_all(&mut self, node: PeerId) {
         for peer in self.nodes().filter(|peer| *peer != node) {
-            let starts = self.host(peer).starts;
-            self.host(node).known[usize::from(peer.0)] = starts;
-            self.input(node, Input::Connected(peer));
+            if !self.sessions.are_apart(node, peer) {
+                self.learn_connection(node, peer, true);
+            }
         }
     }
 
