@@ -15,7 +15,7 @@ pub const START: Time = Time(1_000_000_000_000_000);
 const MILLION: i64 = 1_000_000;
 
 /// The clock of one node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeClock {
     /// Local time minus world time in nanoseconds, at the beginning of this stretch.
     offset_ns: i64,
@@ -25,6 +25,12 @@ pub struct NodeClock {
     drift_ppm: i64,
     /// How many faults hold it.
     held: u32,
+}
+
+impl Default for NodeClock {
+    fn default() -> Self {
+        Self::EXACT
+    }
 }
 
 impl NodeClock {
@@ -43,7 +49,7 @@ impl NodeClock {
         );
         Self {
             offset_ns,
-            since: Time(0),
+            since: START,
             drift_ppm: 0,
             held: 0,
         }
@@ -77,13 +83,8 @@ impl NodeClock {
     pub fn local(&self, world: Time) -> Time {
         let shown = self.since.0.saturating_add_signed(self.offset_ns);
         let passed = world.since(self.since).0;
-        if self.drift_ppm == 0 && self.held == 0 {
-            return Time(
-                world
-                    .0
-                    .max(self.since.0)
-                    .saturating_add_signed(self.offset_ns),
-            );
+        if self.rate() == rate(0) {
+            return Time(shown.saturating_add(passed));
         }
         let passed = u128::from(passed) * u128::from(self.rate()) / u128::from(rate(0));
         Time(shown.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX)))
