@@ -4,7 +4,7 @@
 use engine::{
     codec::Frame,
     node::Input,
-    types::{Message, PeerId, SyncMessage, Time},
+    types::{Message, PeerId, SyncMessage, Time, sha256},
 };
 
 use crate::{
@@ -135,8 +135,26 @@ impl World {
         let mut draw = self.choices.draw(Stream::LinkDamage, name.coords());
         let bytes = damage(parcel.frame.bytes(), &mut draw);
         let frame = Frame::from_bytes(bytes);
+        self.submit_damaged(parcel.from, &frame);
         self.queue
             .push(at, Pending::Deliver(Parcel { frame, ..parcel }));
+    }
+
+    /// Transactions are not signed: one that still is a transaction after the damage is a new one,
+    /// which the byzantine sender has submitted.
+    fn submit_damaged(&mut self, from: PeerId, frame: &Frame) {
+        let contents = frame.contents().ok();
+        let messages = contents
+            .iter()
+            .flat_map(|contents| contents.messages.iter());
+        for message in messages {
+            if let Message::Txs(txs) = message {
+                for tx in txs.iter() {
+                    let tx = sha256(tx);
+                    self.emit(Some(from), What::Submitted { tx });
+                }
+            }
+        }
     }
 
     pub(super) fn drop_packet(&mut self, to: PeerId, packet: u64, reason: &'static str) {
