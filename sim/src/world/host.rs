@@ -52,34 +52,45 @@ pub(super) struct Host {
     wishes: [Option<Time>; 3],
 }
 
+/// The validator of a plan that has this number, before its first start.
+#[must_use]
+pub(crate) fn engine_validator(
+    index: usize,
+    plan: &Plan,
+    choices: &Choices,
+    cast: &Cast,
+) -> EngineValidator {
+    let timeouts = plan.timeouts.to_engine();
+    let seed = choices
+        .draw(Stream::GossipPick, [index as u64, 0, 0, 0])
+        .next_u64();
+    let gossip = engine::gossip::Config {
+        seed,
+        ..plan.gossip()
+    };
+    let log = wal::Options {
+        segment_bytes: SEGMENT_BYTES,
+        preallocate_bytes: 0,
+        ..wal::Options::default()
+    };
+    let keys = Keys {
+        verify: std::sync::Arc::clone(&cast.verify),
+        sign: Some(std::sync::Arc::clone(&cast.signers[index])),
+    };
+    let config = Config {
+        timeouts,
+        gossip,
+        block_sync: plan.block_sync,
+        sync: plan.block_sync_config(),
+    };
+    let store = StoreConfig { wal: log };
+    EngineValidator::new(genesis(plan, cast), config, store, keys)
+}
+
 impl Host {
     pub(super) fn new(index: usize, plan: &Plan, choices: &Choices, cast: &Cast) -> Self {
         let node = PeerId(u16::try_from(index).unwrap_or(u16::MAX));
-        let timeouts = plan.timeouts.to_engine();
-        let seed = choices
-            .draw(Stream::GossipPick, [u64::from(node.0), 0, 0, 0])
-            .next_u64();
-        let gossip = engine::gossip::Config {
-            seed,
-            ..plan.gossip()
-        };
-        let log = wal::Options {
-            segment_bytes: SEGMENT_BYTES,
-            preallocate_bytes: 0,
-            ..wal::Options::default()
-        };
-        let keys = Keys {
-            verify: std::sync::Arc::clone(&cast.verify),
-            sign: Some(std::sync::Arc::clone(&cast.signers[index])),
-        };
-        let config = Config {
-            timeouts,
-            gossip,
-            block_sync: plan.block_sync,
-            sync: plan.block_sync_config(),
-        };
-        let store = StoreConfig { wal: log };
-        let validator = EngineValidator::new(genesis(plan, cast), config, store, keys);
+        let validator = engine_validator(index, plan, choices, cast);
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
         Self {
             validator: Box::new(validator),

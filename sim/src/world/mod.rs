@@ -29,9 +29,11 @@ use engine::{
     types::{Height, PeerId, Span, Time},
 };
 
+#[cfg(madsim)]
+pub(crate) use host::engine_validator;
 pub use keys::{Cast, MAX_NODES};
-pub(crate) use setup::genesis;
-use setup::{chain, setup, sync_time};
+use setup::{chain, sync_time};
+pub(crate) use setup::{genesis, setup};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{

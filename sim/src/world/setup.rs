@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What the judges know before the run.
-pub(super) fn setup(plan: &Plan, cast: &Cast) -> Setup {
+pub(crate) fn setup(plan: &Plan, cast: &Cast) -> Setup {
     let correct = |i: usize| plan.is_correct(u16::try_from(i).unwrap_or(u16::MAX));
     let member = |(i, signer): (usize, &Arc<dyn engine::crypto::Sign>)| Member {
         key: signer.public_key(),
