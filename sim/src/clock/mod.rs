@@ -90,9 +90,9 @@ impl NodeClock {
         Time(shown.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX)))
     }
 
-    /// When the clock will show `local` or more: the first such time of the world that is not before
-    /// `now`, if nobody changes it; `None` while it stands. A deadline in the local past is due at
-    /// once.
+    /// When the clock will show `local` or more: the first such time of the world that is not
+    /// before `now`, if nobody changes it; `None` while it stands. A deadline in the local past is
+    /// due at once.
     #[must_use]
     pub fn world(&self, local: Time, now: Time) -> Option<Time> {
         if self.local(now) >= local {

@@ -180,9 +180,8 @@ impl FaultKind {
             Self::OldDisk(fault) => {
                 let (node, crash) = (fault.node, fault.crash_after_ms);
                 let restart = fault.restart_after_ms;
-                format!(
-                    "copy of n{node}'s disk, crash after {crash}ms, restart from it after {restart}ms"
-                )
+                let copy = format!("copy of n{node}'s disk, crash after {crash}ms");
+                format!("{copy}, restart from it after {restart}ms")
             }
             Self::EmptyDisk(fault) => {
                 let (node, restart) = (fault.node, fault.restart_after_ms);

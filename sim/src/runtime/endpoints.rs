@@ -94,6 +94,9 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Stage> {
 }
 
 /// Runs the validators of a plan, without its faults, until all have decided its heights.
+///
+/// # Panics
+/// If the engine broke one of its own assertions.
 #[must_use]
 pub fn talk(plan: &Plan, kills: &[Kill]) -> Talk {
     let (plan, kills) = (plan.clone(), kills.to_vec());
