@@ -7,8 +7,8 @@ use engine::types::{Hash, Tx};
 use proptest::prelude::*;
 use sim::{
     nemesis::{
-        Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax, Overrides, OwnMessage,
-        Plan, TimeoutsMs, Unsynced, When, draw,
+        Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links, MinMax, Overrides,
+        OwnMessage, Plan, TimeoutsMs, Unsynced, When, draw,
     },
     outcome::{Outcome, RunOptions, Verdict},
     runtime, scenario,
@@ -284,6 +284,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                             bytes_per_second: None,
                         },
                         segment_bytes: None,
+                        links: Links::default(),
                         sync_us: MinMax {
                             min: 50,
                             max: 3_000,
@@ -309,12 +310,8 @@ fn a_plan() -> impl Strategy<Value = Plan> {
 }
 
 fn names_nodes_below(fault: &Fault, nodes: u16) -> bool {
-    match &fault.kind {
-        FaultKind::Crash { node, .. } => node.is_none_or(|n| n < nodes),
-        FaultKind::Disk { node, .. } => *node < nodes,
-        FaultKind::OneWay { from, to, .. } => from.iter().chain(to).all(|n| *n < nodes),
-        FaultKind::Partition { groups, .. } => groups.iter().flatten().all(|n| *n < nodes),
-    }
+    let named = fault.kind.nodes();
+    named.iter().all(|node| *node < nodes)
 }
 
 /// Fewer cases than usual, for each is a whole network; `PROPTEST_CASES` says otherwise.

@@ -40,6 +40,19 @@ streams! {
     LinkDuplicate = "net.duplicate",
     /// Overrides how long a packet takes, in nanoseconds. Same coordinates as `net.packet`.
     LinkLatency = "net.latency",
+    /// Overrides whether a packet is damaged (0 or 1). Same coordinates as `net.packet`.
+    LinkCorrupt = "net.corrupt",
+    /// Overrides whether a packet leaves the order of its link (0 or 1). Same coordinates as
+    /// `net.packet`.
+    LinkReorder = "net.reorder",
+    /// What damage does to a packet's bytes. Same coordinates as `net.packet`.
+    LinkDamage = "net.damage",
+    /// Which part of the range of latencies a link has. Coordinates: from and to as in
+    /// `net.packet`, 0, 0, 0.
+    LinkShape = "net.shape",
+    /// Whether two nodes give up their connection. Coordinates: both as from and to in
+    /// `net.packet`, 0 and the fault that cuts it, or 1 and the number of the crash; its step, 0.
+    LinkHangup = "net.hangup",
     /// What a crash does to an unsynced sector: 0 kept, 1 lost, 2 zeroed.
     /// Coordinates: node, number of the crash, `name_coordinate` of the path, sector.
     DiskSector = "disk.sector",

@@ -15,7 +15,9 @@ use engine::{
 
 use super::{Ending, Stopwatch, clock, run_seed};
 use crate::{
-    nemesis::{Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Overrides, Plan, TimeoutsMs},
+    nemesis::{
+        Clients, CryptoMode, EmptyBlocksMs, Link, Links, MinMax, Overrides, Plan, TimeoutsMs,
+    },
     outcome::{Outcome, RunOptions, Verdict},
     runtime,
 };
@@ -282,6 +284,7 @@ pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan 
             duplicate_ppm: 0,
             bytes_per_second: None,
         },
+        links: Links::default(),
         sync_us: MinMax { min: 100, max: 500 },
         segment_bytes: None,
         clock_offsets_ms: Vec::new(),

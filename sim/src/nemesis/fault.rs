@@ -2,7 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Side, Trouble};
+use crate::{
+    disk::{Side, Trouble},
+    nemesis::{
+        clocks::{ClockDrift, ClockFreeze, ClockStep, Pause},
+        crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk},
+        links::{Clog, Flap, Isolate, Partial, Topology},
+    },
+};
 
 /// Something that goes wrong.
 ///
@@ -165,6 +172,34 @@ pub enum FaultKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         restart_after_ms: Option<u64>,
     },
+    /// Pairs of nodes do not hear each other.
+    Partial(Partial),
+    /// A node is alone.
+    Isolate(Isolate),
+    /// Only the links of a ring or a star work.
+    Topology(Topology),
+    /// Messages are held back and let go at once.
+    Clog(Clog),
+    /// Links go down and up again, in turns.
+    Flap(Flap),
+    /// A clock jumps.
+    ClockStep(ClockStep),
+    /// A clock runs too fast or too slow.
+    ClockDrift(ClockDrift),
+    /// A clock stands still.
+    ClockFreeze(ClockFreeze),
+    /// A node does nothing for a while.
+    Pause(Pause),
+    /// Several nodes stop at once.
+    CrashMany(CrashMany),
+    /// A node stops again and again.
+    CrashLoop(CrashLoop),
+    /// A node starts from an older copy of its disk.
+    OldDisk(OldDisk),
+    /// A node starts with an empty disk.
+    EmptyDisk(EmptyDisk),
+    /// A node starts from another node's disk.
+    ForeignDisk(ForeignDisk),
 }
 
 impl FaultKind {
@@ -173,7 +208,23 @@ impl FaultKind {
     #[must_use]
     pub fn breaks(&self) -> Option<u16> {
         match self {
-            Self::Partition { .. } | Self::OneWay { .. } | Self::Crash { .. } => None,
+            Self::Partition { .. }
+            | Self::OneWay { .. }
+            | Self::Crash { .. }
+            | Self::Partial(_)
+            | Self::Isolate(_)
+            | Self::Topology(_)
+            | Self::Clog(_)
+            | Self::Flap(_)
+            | Self::ClockStep(_)
+            | Self::ClockDrift(_)
+            | Self::ClockFreeze(_)
+            | Self::Pause(_)
+            | Self::CrashMany(_)
+            | Self::CrashLoop(_)
+            | Self::OldDisk(_)
+            | Self::EmptyDisk(_)
+            | Self::ForeignDisk(_) => None,
             Self::Disk {
                 node,
                 trouble,

@@ -1,12 +1,19 @@
 //! What goes wrong: plans and how seeds draw them.
+mod clocks;
+mod crashes;
 mod draw;
 mod fault;
+mod links;
 mod plan;
 mod powers;
 mod reconfigure;
+mod words;
 
+pub use clocks::{ClockDrift, ClockFreeze, ClockStep, Pause};
+pub use crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk};
 pub use draw::{Overrides, draw};
 pub use fault::{Fault, FaultKind, OwnMessage, Unsynced, When};
+pub use links::{Clog, Flap, Isolate, Links, Partial, Shape, Spread, Topology};
 pub use plan::{
     Behaviour, Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, ParamsChange,
     Plan, TimeoutsMs, Via,

@@ -12,7 +12,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::{Fault, Links};
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Plan {
     pub timeouts: TimeoutsMs,
     /// All links, before faults.
     pub link: Link,
+    /// What else is to say about them.
+    #[serde(default, skip_serializing_if = "Links::is_plain")]
+    pub links: Links,
     /// Time between a sync and its completion, in microseconds.
     pub sync_us: MinMax,
     /// How long a segment of a log gets before the next is begun, in bytes; absent: 16 KiB, so that

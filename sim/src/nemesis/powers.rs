@@ -31,11 +31,15 @@ impl Plan {
         faults.filter_map(|fault| fault.kind.breaks()).collect()
     }
 
+    fn not_correct(&self) -> BTreeSet<u16> {
+        let nodes = 0..u16::try_from(self.powers.len()).unwrap_or(u16::MAX);
+        nodes.filter(|node| !self.is_correct(*node)).collect()
+    }
+
     /// The most power that byzantine validators can have, and the least that all can have then.
     #[must_use]
     pub fn worst_powers(&self) -> (u64, u64) {
-        let byzantine = self.byzantine.iter().map(|b| b.node).collect();
-        self.worst_powers_of(&byzantine)
+        self.worst_powers_of(&self.not_correct())
     }
 
     /// The most power that these nodes can have, and the least that all can have then.
@@ -67,7 +71,7 @@ impl Plan {
     #[must_use]
     pub fn can_do_without_broken(&self) -> bool {
         let mut bad = self.broken();
-        bad.extend(self.byzantine.iter().map(|b| b.node));
+        bad.extend(self.not_correct());
         let (power, total) = self.worst_powers_of(&bad);
         power == 0 || power.saturating_mul(3) < total
     }

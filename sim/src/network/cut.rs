@@ -28,6 +28,11 @@ pub enum Cut {
         /// The groups.
         groups: Vec<Vec<PeerId>>,
     },
+    /// Between the two nodes of each pair, both ways.
+    Pairs {
+        /// The pairs, in any order.
+        pairs: Vec<(PeerId, PeerId)>,
+    },
     /// Everything to and from one node.
     Isolate {
         /// The node.
@@ -68,6 +73,7 @@ impl Cut {
                     .any(|group| group.contains(&a) && group.contains(&b));
                 in_any(a) && in_any(b) && !share
             }
+            Self::Pairs { pairs } => pairs.contains(&(a, b)) || pairs.contains(&(b, a)),
             Self::Isolate { node } => *node == a || *node == b,
             Self::Deaf { node } => *node == b,
             Self::Mute { node } => *node == a,

@@ -2,15 +2,17 @@
 //!
 //! The network holds no packets ([`Uplinks`] does, where bandwidth is limited). It is asked for the
 //! [`Fate`] of each one when it leaves; the world puts the arrival into its queue. So cutting a
-//! link does not touch what is under way, and what is sent while a link is cut is gone. Links are
-//! not first-in-first-out: packets whose latencies differ overtake each other.
+//! link does not touch what is under way, and what is sent while a link is cut is gone. Unless a
+//! link's model keeps their order, packets whose latencies differ overtake each other.
 //!
 //! All chance comes from `choice`, by the packet's name: who to whom, about which height and round,
 //! of which kind, and how many such packets there were before.
 
 mod count;
 mod cut;
+mod damage;
 mod latency;
+pub mod region;
 #[cfg(test)]
 mod tests;
 mod uplink;
@@ -24,6 +26,7 @@ use crate::choice::{Choices, Coords, Ratio, Stream};
 
 use count::SentCounts;
 pub use cut::{Cut, CutId};
+pub use damage::damage;
 pub use latency::Latency;
 pub use uplink::{Offer, Uplinks};
 
@@ -39,6 +42,13 @@ pub struct LinkModel {
     /// How often a packet that is not lost arrives twice.
     #[serde(default)]
     pub duplicate: Ratio,
+    /// How often a packet that is not lost arrives damaged.
+    #[serde(default)]
+    pub corrupt: Ratio,
+    /// Packets arrive in the order in which they were sent, but for this share, which neither waits
+    /// for those before nor holds up those behind; absent: order is left to the latencies.
+    #[serde(default)]
+    pub reorder: Option<Ratio>,
 }
 
 /// The logical name of a packet. Two packets of one run never have the same.
@@ -86,6 +96,13 @@ pub enum Fate {
         /// When its copy arrives, in world time.
         second: Time,
     },
+    /// It arrives, but not as it was sent.
+    Corrupted {
+        /// When, in world time.
+        at: Time,
+        /// Its name; the coordinates of what has happened to its bytes ([`damage`]).
+        name: PacketName,
+    },
     /// It never arrives.
     Dropped(DropReason),
 }
@@ -113,7 +130,8 @@ impl DropReason {
     }
 }
 
-/// How many packets met which fate. `sent + duplicated == delivered + lost + cut + refused`.
+/// How many packets met which fate. `sent + duplicated == delivered + corrupted +
+/// lost + cut + refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
     /// Packets handed to the network.
@@ -122,6 +140,8 @@ pub struct Counters {
     pub delivered: u64,
     /// Packets that arrive twice.
     pub duplicated: u64,
+    /// Packets that arrive damaged.
+    pub corrupted: u64,
     /// Packets dropped by chance.
     pub lost: u64,
     /// Packets dropped by a cut link.
@@ -136,6 +156,8 @@ struct Link {
     model: usize,
     /// How many cuts are on it. It carries packets if there are none.
     cuts: u32,
+    /// When the last packet that keeps the order arrives.
+    last: Time,
     sent: SentCounts,
 }
 
@@ -244,7 +266,13 @@ impl Network {
         let fate = if link.cuts > 0 {
             Fate::Dropped(DropReason::Cut)
         } else {
-            fate(choices, now, &name, &self.models[link.model])
+            fate(
+                choices,
+                now,
+                &name,
+                &self.models[link.model],
+                &mut link.last,
+            )
         };
         self.count(fate);
         fate
@@ -265,6 +293,7 @@ impl Network {
                 counters.delivered += 2;
                 counters.duplicated += 1;
             }
+            Fate::Corrupted { .. } => counters.corrupted += 1,
             Fate::Dropped(DropReason::Loss) => counters.lost += 1,
             Fate::Dropped(DropReason::Cut) => counters.cut += 1,
             Fate::Dropped(DropReason::QueueFull) => counters.refused += 1,
@@ -283,10 +312,17 @@ impl Network {
 
 /// What chance does to a packet. Each decision has its own word of one draw, so that the answer to
 /// one question does not depend on whether another was asked.
-fn fate(choices: &Choices, now: Time, name: &PacketName, model: &LinkModel) -> Fate {
+fn fate(
+    choices: &Choices,
+    now: Time,
+    name: &PacketName,
+    model: &LinkModel,
+    last: &mut Time,
+) -> Fate {
     let coords = name.coords();
     let mut draw = choices.draw(Stream::LinkPacket, coords);
-    let [loss, duplicate, first, second] = std::array::from_fn(|_| draw.next_u64());
+    let [loss, duplicate, first, second, corrupt, reorder] =
+        std::array::from_fn(|_| draw.next_u64());
     let given = |stream| choices.overridden(stream, coords);
     let yes = |stream, ratio: Ratio, word| given(stream).map_or(ratio.hit(word), |v| v != 0);
 
@@ -294,14 +330,29 @@ fn fate(choices: &Choices, now: Time, name: &PacketName, model: &LinkModel) -> F
         return Fate::Dropped(DropReason::Loss);
     }
     let first_ns = given(Stream::LinkLatency).unwrap_or_else(|| model.latency.at(first));
-    let arrival = |latency_ns| Time(now.0.saturating_add(latency_ns));
+    let in_order = model
+        .reorder
+        .is_some_and(|share| !yes(Stream::LinkReorder, share, reorder));
+    let mut arrival = |latency_ns| {
+        let at = Time(now.0.saturating_add(latency_ns));
+        if !in_order {
+            return at;
+        }
+        *last = at.max(*last);
+        *last
+    };
+    let first = arrival(first_ns);
+    if yes(Stream::LinkCorrupt, model.corrupt, corrupt) {
+        return Fate::Corrupted {
+            at: first,
+            name: *name,
+        };
+    }
     if yes(Stream::LinkDuplicate, model.duplicate, duplicate) {
         return Fate::Twice {
-            first: arrival(first_ns),
+            first,
             second: arrival(model.latency.at(second)),
         };
     }
-    Fate::Deliver {
-        at: arrival(first_ns),
-    }
+    Fate::Deliver { at: first }
 }

@@ -12,6 +12,7 @@ fn model(latency: Latency, loss: u32, duplicate: u32) -> LinkModel {
         latency,
         loss: Ratio::percent(loss),
         duplicate: Ratio::percent(duplicate),
+        ..LinkModel::default()
     }
 }
 
@@ -26,7 +27,7 @@ fn send(network: &mut Network, from: u16, to: u16) -> Fate {
 
 fn arrives(network: &mut Network, from: u16, to: u16) -> bool {
     match send(network, from, to) {
-        Fate::Deliver { .. } | Fate::Twice { .. } => true,
+        Fate::Deliver { .. } | Fate::Twice { .. } | Fate::Corrupted { .. } => true,
         Fate::Dropped(reason) => {
             assert_eq!(reason, DropReason::Cut);
             false
@@ -73,7 +74,9 @@ fn later_packets_may_overtake_earlier_ones() {
     let arrivals: Vec<Time> = (0..50)
         .map(|_| match send(&mut network, 0, 1) {
             Fate::Deliver { at } => at,
-            other @ (Fate::Twice { .. } | Fate::Dropped(_)) => panic!("{other:?}"),
+            other @ (Fate::Twice { .. } | Fate::Corrupted { .. } | Fate::Dropped(_)) => {
+                panic!("{other:?}")
+            }
         })
         .collect();
     assert!(arrivals.windows(2).any(|pair| pair[0] > pair[1]));
@@ -291,6 +294,68 @@ fn models_are_written_in_scenarios() {
     assert_eq!(model.loss, Ratio::percent(2));
     assert_eq!(model.duplicate, Ratio::NEVER);
     assert!(serde_json::from_str::<LinkModel>(r#"{"latency":{"kind":"constant"}}"#).is_err());
+}
+
+/// The arrivals of packets that leave a millisecond apart.
+fn arrivals(reorder: Option<Ratio>) -> Vec<Time> {
+    let latency = Latency::Uniform {
+        min_ns: MS,
+        max_ns: 100 * MS,
+    };
+    let mut network = Network::new(
+        2,
+        LinkModel {
+            latency,
+            reorder,
+            ..LinkModel::default()
+        },
+    );
+    let send = |n: u64| {
+        let now = START.after(Span::millis(n));
+        match network.route(&Choices::new(1), now, (PeerId(0), PeerId(1)), (1, 0), 1) {
+            Fate::Deliver { at } => {
+                assert!(
+                    at <= now.after(Span::millis(100)),
+                    "waiting takes no longer"
+                );
+                at
+            }
+            other @ (Fate::Twice { .. } | Fate::Corrupted { .. } | Fate::Dropped(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    };
+    (0..400).map(send).collect()
+}
+
+#[test]
+fn a_link_in_order_lets_nobody_overtake_but_the_share_that_it_names() {
+    let overtaken = |reorder| {
+        let arrivals = arrivals(reorder);
+        arrivals.windows(2).filter(|pair| pair[0] > pair[1]).count()
+    };
+    assert_eq!(overtaken(Some(Ratio::NEVER)), 0);
+    assert!((10..80).contains(&overtaken(Some(Ratio::percent(10)))));
+    assert!(overtaken(None) > 100);
+    assert_eq!(arrivals(None), arrivals(Some(Ratio::ALWAYS)));
+}
+
+#[test]
+fn packets_are_damaged_as_often_as_the_model_says() {
+    let corrupt = LinkModel {
+        corrupt: Ratio::percent(10),
+        ..LinkModel::default()
+    };
+    let mut network = Network::new(2, corrupt);
+    let damaged = (0..1_000).filter(|_| {
+        let fate = send(&mut network, 0, 1);
+        matches!(fate, Fate::Corrupted { .. })
+    });
+    let count = damaged.count() as u64;
+    assert!((60..140).contains(&count), "{count}");
+    let counters = network.counters();
+    assert_eq!((counters.corrupted, counters.sent), (count, 1_000));
+    assert_eq!(counters.delivered, 1_000 - count);
 }
 
 #[test]

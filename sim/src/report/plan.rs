@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::counted;
-use crate::nemesis::{Behaviour, Clients, CryptoMode, EmptyBlocksMs, FaultKind, Plan};
+use crate::nemesis::{Behaviour, Clients, CryptoMode, EmptyBlocksMs, Links, Plan, Spread};
 
 /// Validators, byzantine ones, signatures, heights and everything that may go wrong.
 pub(super) fn summary(plan: &Plan) -> String {
@@ -51,17 +51,28 @@ fn byzantine(plan: &Plan) -> Option<String> {
 fn swarm(plan: &Plan) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for fault in plan.faults.iter().filter(|fault| !fault.off) {
-        let name = match fault.kind {
-            FaultKind::Partition { .. } => "partition",
-            FaultKind::OneWay { .. } => "one-way cut",
-            FaultKind::Crash { .. } => "crash",
-            FaultKind::Disk { .. } => "disk fault",
+        let name = match fault.kind.name() {
+            "one_way" => "one-way cut",
+            "partial" => "partial cut",
+            "isolate" => "isolation",
+            "topology" => "ring or star",
+            "clock_step" => "clock step",
+            "clock_drift" => "clock drift",
+            "clock_freeze" => "clock freeze",
+            "crash_many" => "joint crash",
+            "crash_loop" => "crash loop",
+            "old_disk" => "old disk",
+            "empty_disk" => "empty disk",
+            "foreign_disk" => "foreign disk",
+            "disk" => "disk fault",
+            other => other,
         };
         *counts.entry(name).or_default() += 1;
     }
     let mut parts: Vec<String> = (counts.into_iter())
         .map(|(name, count)| match (name, count) {
-            ("crash", 2..) => format!("{count} crashes"),
+            ("crash" | "joint crash", 2..) => format!("{count} {name}es"),
+            ("ring or star", 2..) => format!("{count} rings or stars"),
             _ => counted(count, name),
         })
         .collect();
@@ -75,6 +86,7 @@ fn swarm(plan: &Plan) -> String {
     if plan.link.duplicate_ppm > 0 {
         parts.push(format!("duplicates {}", percent(plan.link.duplicate_ppm)));
     }
+    parts.extend(links(plan.links));
     if let Some(rate) = plan.link.bytes_per_second {
         parts.push(format!("{rate} bytes/s"));
     }
@@ -105,6 +117,35 @@ fn swarm(plan: &Plan) -> String {
     } else {
         parts.join(", ")
     }
+}
+
+fn links(links: Links) -> Vec<String> {
+    let mut parts = Vec::new();
+    match links.spread {
+        Spread::Uniform => {}
+        Spread::Constant => parts.push("constant latency".to_owned()),
+        Spread::HeavyTail => parts.push("heavy-tailed latency".to_owned()),
+        Spread::WideArea => parts.push("worldwide latency".to_owned()),
+    }
+    if links.lopsided {
+        parts.push("lopsided links".to_owned());
+    }
+    match links.reorder_ppm {
+        None => {}
+        Some(0) => parts.push("links in order".to_owned()),
+        Some(ppm) => parts.push(format!("reordered {}", percent(ppm))),
+    }
+    if links.corrupt_ppm > 0 {
+        parts.push(format!("corrupted {}", percent(links.corrupt_ppm)));
+    }
+    if links.hangup_ppm > 0 {
+        let after = links.hangup_after_ms;
+        parts.push(format!(
+            "{} hang up after {after}ms",
+            percent(links.hangup_ppm)
+        ));
+    }
+    parts
 }
 
 fn clients(clients: Clients) -> Vec<String> {

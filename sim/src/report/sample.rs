@@ -6,8 +6,8 @@ use engine::types::PeerId;
 
 use crate::{
     nemesis::{
-        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
-        Plan, TimeoutsMs, Unsynced, When,
+        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
+        MinMax, Plan, TimeoutsMs, Unsynced, When,
     },
     oracle::Violation,
     outcome::{Outcome, Verdict},
@@ -57,6 +57,7 @@ fn plan() -> Plan {
             duplicate_ppm: 0,
             bytes_per_second: None,
         },
+        links: Links::default(),
         sync_us: MinMax { min: 10, max: 100 },
         segment_bytes: None,
         clock_offsets_ms: vec![0, -80, 12, 5],

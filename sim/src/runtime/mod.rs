@@ -5,6 +5,9 @@
 //! `RUSTFLAGS` variable replaces it), or with [`RunOptions::plain`], the run does without the
 //! containment and gives the same digest.
 
+#[cfg(madsim)]
+pub mod endpoints;
+
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},

@@ -10,8 +10,8 @@ use super::{Expect, Invalid, Scenario, invalid::Source};
 use crate::{
     disk::Side,
     nemesis::{
-        Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
-        OwnMessage, ParamsChange, Plan, TimeoutsMs, When,
+        Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
+        MinMax, OwnMessage, ParamsChange, Plan, TimeoutsMs, When,
     },
 };
 
@@ -33,6 +33,8 @@ struct File {
     beyond_one_third: bool,
     timeouts: Option<Spanned<Table>>,
     link: Option<Spanned<Table>>,
+    #[serde(default)]
+    links: Links,
     sync_us: Option<MinMax>,
     segment_bytes: Option<u64>,
     #[serde(default)]
@@ -218,6 +220,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         beyond_one_third: file.beyond_one_third,
         timeouts: overlay(source, &TIMEOUTS, file.timeouts.as_ref())?,
         link: overlay(source, &LINK, file.link.as_ref())?,
+        links: file.links,
         sync_us: file.sync_us.unwrap_or(SYNC_US),
         segment_bytes: file.segment_bytes,
         clock_offsets_ms: file.clock_offsets_ms.clone(),
@@ -469,12 +472,7 @@ fn check_power(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Inva
 
 /// All nodes that a fault names.
 fn named(fault: &Fault) -> Vec<u16> {
-    let mut nodes = match &fault.kind {
-        FaultKind::Partition { groups, .. } => groups.concat(),
-        FaultKind::OneWay { from, to, .. } => [from.as_slice(), to.as_slice()].concat(),
-        FaultKind::Crash { node, .. } => node.iter().copied().collect(),
-        FaultKind::Disk { node, .. } => vec![*node],
-    };
+    let mut nodes = fault.kind.nodes();
     match fault.at {
         When::Own { node, .. }
         | When::Append { node, .. }

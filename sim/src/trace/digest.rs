@@ -14,7 +14,7 @@ use engine::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    nemesis::{FaultKind, Unsynced},
+    nemesis::FaultKind,
     trace::{Event, What},
 };
 
@@ -310,56 +310,9 @@ impl Digest {
         }
     }
 
+    /// Its words tell every parameter.
     fn fault(&mut self, fault: &FaultKind) {
-        match fault {
-            FaultKind::Partition { groups, for_ms } => {
-                self.u8(0);
-                self.len(groups.len());
-                groups.iter().for_each(|group| self.nodes(group));
-                self.u64(*for_ms);
-            }
-            FaultKind::OneWay { from, to, for_ms } => {
-                self.u8(1);
-                self.nodes(from);
-                self.nodes(to);
-                self.u64(*for_ms);
-            }
-            FaultKind::Crash {
-                node,
-                restart_after_ms,
-                disk,
-            } => {
-                self.u8(2);
-                self.option(node.is_some());
-                self.peer(PeerId(node.unwrap_or(u16::MAX)));
-                self.option(restart_after_ms.is_some());
-                self.u64(restart_after_ms.unwrap_or(0));
-                self.u8(match disk {
-                    Unsynced::Torn => 0,
-                    Unsynced::Lost => 1,
-                    Unsynced::Kept => 2,
-                });
-            }
-            FaultKind::Disk {
-                node,
-                trouble,
-                path,
-                sector,
-                calls,
-                for_ms,
-                extra_us,
-                restart_after_ms,
-            } => {
-                self.u8(3);
-                self.peer(PeerId(*node));
-                self.text(trouble.name());
-                self.text(path);
-                for number in [sector, calls, for_ms, extra_us, restart_after_ms] {
-                    self.option(number.is_some());
-                    self.u64(number.unwrap_or(0));
-                }
-            }
-        }
+        self.text(&fault.to_string());
     }
 
     fn point(&mut self, tag: u8, at: Hrs) {
@@ -384,11 +337,6 @@ impl Digest {
         self.hash(&block.hash);
         self.u32(block.parts.total);
         self.hash(&block.parts.hash);
-    }
-
-    fn nodes(&mut self, nodes: &[u16]) {
-        self.len(nodes.len());
-        nodes.iter().for_each(|node| self.peer(PeerId(*node)));
     }
 
     fn text(&mut self, text: &str) {

@@ -89,8 +89,8 @@ pub enum What {
     Dropped {
         /// The packet.
         packet: u64,
-        /// Why: "loss", "cut", "queue_full", "unsent" (its sender crashed before it left), "down",
-        /// or "stale" (of a connection its sender has left behind).
+        /// Why: "loss", "cut", "corrupt" (damaged on the way), "queue_full", "unsent" (its sender
+        /// crashed before it left), "down", or "stale" (of a connection that is gone).
         reason: &'static str,
     },
     /// A node got a frame.

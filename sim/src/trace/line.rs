@@ -286,8 +286,8 @@ pub(super) fn sentence(what: &What) -> String {
         }
         What::Submitted { tx } => format!("transaction {tx}"),
         What::Disk(strike) => format!("disk: {} in {}", strike.trouble.name(), strike.path),
-        What::FaultBegan(fault) => format!("fault: {}", fault_words(fault)),
-        What::FaultEnded(fault) => format!("ended: {}", fault_words(fault)),
+        What::FaultBegan(fault) => format!("fault: {fault}"),
+        What::FaultEnded(fault) => format!("ended: {fault}"),
         What::Healed { core } => {
             let core: Vec<_> = core.iter().map(ToString::to_string).collect();
             format!("healed; core {}", core.join(" "))
@@ -326,52 +326,5 @@ fn notice_words(notice: &Notice) -> (&'static str, String) {
             "evidence",
             format!("{} and {}", evidence.first, evidence.second),
         ),
-    }
-}
-
-/// A fault in words.
-fn fault_words(fault: &FaultKind) -> String {
-    let list = |nodes: &[u16]| {
-        let names: Vec<_> = nodes.iter().map(|node| format!("n{node}")).collect();
-        names.join(" ")
-    };
-    match fault {
-        FaultKind::Partition { groups, for_ms } => {
-            let groups: Vec<_> = groups.iter().map(|group| list(group)).collect();
-            format!("partition {} for {for_ms}ms", groups.join(" | "))
-        }
-        FaultKind::OneWay { from, to, for_ms } => {
-            let (from, to) = (list(from), list(to));
-            format!("nothing from {from} reaches {to} for {for_ms}ms")
-        }
-        FaultKind::Crash {
-            node,
-            restart_after_ms,
-            ..
-        } => {
-            let who = node.map_or("whoever is there".to_owned(), |node| format!("n{node}"));
-            match restart_after_ms {
-                Some(ms) => format!("crash of {who}, restart after {ms}ms"),
-                None => format!("crash of {who} for the rest of the faults"),
-            }
-        }
-        FaultKind::Disk {
-            node,
-            trouble,
-            path,
-            calls,
-            for_ms,
-            ..
-        } => {
-            let name = trouble.name();
-            let place = if path.is_empty() { "all files" } else { path };
-            let length = match (trouble.is_damage(), calls, for_ms) {
-                (true, ..) => String::new(),
-                (false, Some(calls), _) => format!(" for {calls} calls"),
-                (false, None, Some(ms)) => format!(" for {ms}ms"),
-                (false, None, None) => " without end".to_owned(),
-            };
-            format!("disk of n{node}: {name} in {place}{length}")
-        }
     }
 }

@@ -12,6 +12,9 @@
 //! Where empty blocks are off, each height may first wait for the next transaction, which one node
 //! of the core gets from a client and offers to the others.
 //!
+//! Clocks run evenly then, but one that was set back shows again what it has shown before: what is
+//! due by it waits until it is where it was, once.
+//!
 //! A node that starts with block sync hears of a peer's blocks, or goes over to consensus when its
 //! patience ends. At each height every peer may leave it without an answer once; then it is passed
 //! over. Whoever has nobody left to ask goes over to consensus, where gossip brings what it missed.
@@ -70,9 +73,12 @@ pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u
     } else {
         Span::ZERO
     };
+    // What a clock says is due waits as long as the clock was set back.
+    let set_back = Span::millis(plan.most_set_back_ms());
     first
         .plus(wait)
         .plus(catch_up)
         .plus(syncing)
+        .plus(set_back)
         .plus(later.plus(between).times(plan.stable_heights))
 }

@@ -34,9 +34,10 @@ impl World {
         self.give(node, tx);
     }
 
-    /// A client gives a transaction to a node; to one that is down in vain.
+    /// A client gives a transaction to a node; to one that is down or paused in vain.
     pub(super) fn give(&mut self, node: PeerId, tx: Tx) {
-        if self.host(node).up && self.violation.is_none() {
+        let listens = self.host(node).up && !self.is_paused(node);
+        if listens && self.violation.is_none() {
             let hash = sha256(&tx);
             self.emit(Some(node), What::Submitted { tx: hash });
             self.input(node, Input::Submit(tx));

@@ -39,6 +39,8 @@ impl World {
         host.disk.crash(&choices, node, host.crashes, fates);
         self.emit(Some(node), What::Crashed);
         self.stop_links(node);
+        self.resume(node);
+        self.hang_up_crashed(node);
     }
 
     /// Sets the disk of a node to stop at the first call of this job for which a crash waits.

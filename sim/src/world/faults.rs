@@ -8,11 +8,11 @@ use engine::{
 
 use crate::{
     choice::Stream,
-    nemesis::{Fault, FaultKind, OwnMessage, When},
+    nemesis::{Fault, FaultKind, Isolate, OwnMessage, When},
     network::{Cut, CutId},
     oracle::Liveness,
     trace::What,
-    world::{Pending, Phase, World, bound, chain, fault_name, links::link_model},
+    world::{Pending, Phase, World, bound, chain},
 };
 
 /// Whether a fault waits for a point of the protocol.
@@ -162,9 +162,26 @@ impl World {
             return;
         }
         let kind = self.plan.faults[index].kind.clone();
-        self.count(fault_name(&kind));
+        self.count(kind.name());
         self.emit(None, What::FaultBegan(kind.clone()));
         match kind {
+            FaultKind::Partial(partial) => self.begin_partial(index, &partial),
+            FaultKind::Topology(topology) => self.begin_topology(index, &topology),
+            FaultKind::Isolate(Isolate { node, for_ms }) => {
+                let node = PeerId(node);
+                self.begin_cut(index, &Cut::Isolate { node }, for_ms);
+            }
+            FaultKind::Clog(clog) => self.clog(index, clog),
+            FaultKind::Flap(flap) => self.flap(index, &flap, 0),
+            FaultKind::ClockStep(step) => self.step_clock(&step),
+            FaultKind::ClockDrift(drift) => self.drift_clock(index, &drift),
+            FaultKind::ClockFreeze(freeze) => self.freeze_clock(index, &freeze),
+            FaultKind::Pause(pause) => self.pause(index, &pause),
+            FaultKind::CrashMany(crash) => self.crash_many(&crash),
+            FaultKind::CrashLoop(crashes) => self.crash_again(index, &crashes, 0),
+            FaultKind::OldDisk(old) => self.keep_image(index, &old),
+            FaultKind::EmptyDisk(empty) => self.wipe(&empty),
+            FaultKind::ForeignDisk(foreign) => self.mix_up(&foreign),
             FaultKind::Partition { groups, for_ms } => {
                 let cut = Cut::Partition {
                     groups: with_rest(&groups, self.hosts.len()),
@@ -188,17 +205,17 @@ impl World {
                 if let Some(node) = node.map(PeerId).or(by) {
                     self.crash(node, disk);
                     if let Some(ms) = restart_after_ms {
-                        let at = self.now.after(Span::millis(ms));
-                        self.queue.push(at, Pending::Start { node });
+                        self.start_after(node, ms);
                     }
                 }
             }
         }
     }
 
-    fn begin_cut(&mut self, index: usize, cut: &Cut, for_ms: u64) {
+    pub(super) fn begin_cut(&mut self, index: usize, cut: &Cut, for_ms: u64) {
         let cut = self.network.start(cut);
         self.cuts.insert(index, cut);
+        self.hang_up_cut(index, 0);
         let end = self.now.after(Span::millis(for_ms));
         self.queue.push(end, Pending::FaultEnd { index, cut });
     }
@@ -206,8 +223,8 @@ impl World {
     pub(super) fn end_cut(&mut self, index: usize, cut: CutId) {
         if self.cuts.remove(&index).is_some() {
             self.network.end(cut);
-            let kind = self.plan.faults[index].kind.clone();
-            self.emit(None, What::FaultEnded(kind));
+            self.ended(index);
+            self.reconnect();
         }
     }
 
@@ -226,8 +243,10 @@ impl World {
         let calls = self.hosts.iter().map(|host| host.disk.calls());
         self.storage_calls = calls.collect();
         self.cuts.clear();
-        self.network
-            .set_default_model(link_model(&self.plan, false));
+        self.heal_links();
+        self.heal_clocks();
+        self.resume_all();
+        self.unclog_all();
         self.lift_bandwidth();
         for node in self.nodes() {
             let outside = !core.contains(&node) && self.is_correct(node);
@@ -239,6 +258,7 @@ impl World {
                 self.queue.push(self.now, Pending::Start { node });
             }
         }
+        self.reconnect();
         let lowest = core
             .iter()
             .map(|n| self.hosts[usize::from(n.0)].height)

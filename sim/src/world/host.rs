@@ -56,39 +56,52 @@ pub(super) struct Host {
     disk_jobs: u64,
     last_lsn: Option<Lsn>,
     armed: [u64; 3],
+    /// When each timer is due by the node's clock, if it is armed.
+    wishes: [Option<Time>; 3],
+}
+
+/// The validator of a plan that has this number, before its first start.
+#[must_use]
+pub(crate) fn engine_validator(
+    index: usize,
+    plan: &Plan,
+    choices: &Choices,
+    cast: &Cast,
+) -> EngineValidator {
+    let timeouts = plan.timeouts.to_engine();
+    let seed = choices
+        .draw(Stream::GossipPick, [index as u64, 0, 0, 0])
+        .next_u64();
+    let gossip = engine::gossip::Config {
+        seed,
+        ..plan.gossip()
+    };
+    let log = wal::Options {
+        segment_bytes: plan.segment_bytes.unwrap_or(SEGMENT_BYTES),
+        preallocate_bytes: 0,
+        ..wal::Options::default()
+    };
+    let keys = Keys {
+        verify: std::sync::Arc::clone(&cast.verify),
+        sign: Some(std::sync::Arc::clone(&cast.signers[index])),
+    };
+    let config = Config {
+        timeouts,
+        gossip,
+        block_sync: plan.block_sync,
+        sync: plan.block_sync_config(),
+    };
+    let store = StoreConfig {
+        wal: log,
+        retain_blocks: plan.retain_blocks,
+    };
+    EngineValidator::new(genesis(plan, cast), config, store, keys)
 }
 
 impl Host {
     pub(super) fn new(index: usize, plan: &Plan, choices: &Choices, cast: &Cast) -> Self {
         let node = PeerId(u16::try_from(index).unwrap_or(u16::MAX));
-        let timeouts = plan.timeouts.to_engine();
-        let seed = choices
-            .draw(Stream::GossipPick, [u64::from(node.0), 0, 0, 0])
-            .next_u64();
-        let gossip = engine::gossip::Config {
-            seed,
-            ..plan.gossip()
-        };
-        let log = wal::Options {
-            segment_bytes: plan.segment_bytes.unwrap_or(SEGMENT_BYTES),
-            preallocate_bytes: 0,
-            ..wal::Options::default()
-        };
-        let keys = Keys {
-            verify: std::sync::Arc::clone(&cast.verify),
-            sign: Some(std::sync::Arc::clone(&cast.signers[index])),
-        };
-        let config = Config {
-            timeouts,
-            gossip,
-            block_sync: plan.block_sync,
-            sync: plan.block_sync_config(),
-        };
-        let store = StoreConfig {
-            wal: log,
-            retain_blocks: plan.retain_blocks,
-        };
-        let validator = EngineValidator::new(genesis(plan, cast), config, store, keys);
+        let validator = engine_validator(index, plan, choices, cast);
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
         Self {
             validator: Box::new(validator),
@@ -109,6 +122,7 @@ impl Host {
             disk_jobs: 0,
             last_lsn: None,
             armed: [0; 3],
+            wishes: [None; 3],
         }
     }
 
@@ -129,10 +143,21 @@ impl Host {
     }
 
     /// Arms a timer; earlier arming is void.
-    pub(super) fn arm(&mut self, timer: Timer) -> u64 {
+    pub(super) fn arm(&mut self, timer: Timer, local: Time) -> u64 {
+        self.wishes[place(timer)] = Some(local);
         let armed = &mut self.armed[place(timer)];
         *armed += 1;
         *armed
+    }
+
+    /// When a timer is due by the node's clock, if it is armed.
+    pub(super) fn wish(&self, timer: Timer) -> Option<Time> {
+        self.wishes[place(timer)]
+    }
+
+    /// A timer has fired.
+    pub(super) fn fired(&mut self, timer: Timer) {
+        self.wishes[place(timer)] = None;
     }
 
     pub(super) fn is_armed(&self, timer: Timer, armed: u64) -> bool {
@@ -144,6 +169,7 @@ impl Host {
         self.up = false;
         self.validator.stop();
         self.armed.iter_mut().for_each(|armed| *armed += 1);
+        self.wishes = [None; 3];
     }
 
     /// The last record that is durable after this output, if it is one that syncs. Since a restart
@@ -241,9 +267,9 @@ impl World {
 
     fn connect_all(&mut self, node: PeerId) {
         for peer in self.nodes().filter(|peer| *peer != node) {
-            let starts = self.host(peer).starts;
-            self.host(node).known[usize::from(peer.0)] = starts;
-            self.input(node, Input::Connected(peer));
+            if !self.sessions.are_apart(node, peer) {
+                self.learn_connection(node, peer, true);
+            }
         }
     }
 

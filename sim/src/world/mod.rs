@@ -14,9 +14,13 @@ mod faults;
 mod host;
 mod keys;
 mod links;
+mod paces;
 mod packet;
 mod queue;
+mod restarts;
+mod sessions;
 mod setup;
+mod shapes;
 mod validator;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,15 +30,18 @@ use engine::{
     types::{Height, PeerId, Span, Time},
 };
 
+#[cfg(madsim)]
+pub(crate) use host::engine_validator;
 pub use keys::{Cast, Ideal, MAX_NODES};
-pub(crate) use setup::genesis;
-use setup::{chain, fault_name, setup, sync_time};
+use setup::{chain, sync_time};
+pub(crate) use setup::{genesis, setup};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filter,
     choice::Choices,
     clock::START,
+    disk::SimDisk,
     nemesis::Plan,
     network::{CutId, Network, Uplinks},
     oracle::{Judge, Liveness, Violation},
@@ -43,8 +50,11 @@ use crate::{
     workload::Workload,
     world::{
         host::Host,
-        links::{Parcel, link_model},
+        links::{Parcel, new_network},
+        paces::Paused,
         queue::Queue,
+        sessions::Sessions,
+        shapes::Clogs,
     },
 };
 
@@ -75,6 +85,22 @@ enum Pending {
     FaultEnd { index: usize, cut: CutId },
     /// A trouble of a node's disk ends.
     TroubleEnd { index: usize, node: PeerId },
+    /// A fault of the plan goes on.
+    Later { index: usize, step: u32 },
+    /// Two nodes give up their connection, if they are still cut off.
+    HangUp { a: PeerId, b: PeerId },
+    /// A node gives up a peer that crashed in this life of its.
+    Gone {
+        node: PeerId,
+        peer: PeerId,
+        incarnation: u32,
+    },
+    /// A node learns that a connection is up or down.
+    Connection {
+        node: PeerId,
+        peer: PeerId,
+        up: bool,
+    },
     /// A client submits a transaction.
     Submit { number: u64 },
     /// Clients ask for a change of the chain's configuration.
@@ -126,6 +152,11 @@ pub struct World {
     waiting: Vec<usize>,
     /// Which cuts of the fault phase are still in force.
     cuts: BTreeMap<usize, CutId>,
+    sessions: Sessions,
+    clogs: Clogs,
+    paused: Paused,
+    /// Copies of disks, by the fault that took them.
+    images: BTreeMap<usize, SimDisk>,
     violation: Option<Box<Violation>>,
     storage_calls: Vec<u64>,
     outputs: Vec<Output>,
@@ -147,8 +178,7 @@ impl World {
         let hosts = (0..nodes)
             .map(|i| Host::new(i, &plan, &choices, &cast))
             .collect();
-        let count = u16::try_from(nodes).unwrap_or(u16::MAX);
-        let network = Network::new(count, link_model(&plan, true));
+        let network = new_network(&plan, &choices);
         let filters = crate::byzantine::filters(&plan, &cast, &choices);
         let waiting = (0..plan.faults.len())
             .filter(|i| faults::waits(&plan.faults[*i]))
@@ -179,6 +209,10 @@ impl World {
             counts: BTreeMap::new(),
             waiting,
             cuts: BTreeMap::new(),
+            sessions: Sessions::default(),
+            clogs: Clogs::default(),
+            paused: Paused::new(),
+            images: BTreeMap::new(),
             violation: None,
             storage_calls: Vec::new(),
             outputs: Vec::new(),
@@ -226,6 +260,9 @@ impl World {
     }
 
     fn happen(&mut self, pending: Pending) {
+        let Some(pending) = self.unless_paused(pending) else {
+            return;
+        };
         match pending {
             Pending::Deliver(parcel) => self.deliver(parcel),
             Pending::Depart { from, to } => self.depart(from, to),
@@ -241,6 +278,14 @@ impl World {
             Pending::Fault { index } => self.begin_fault(index, None),
             Pending::FaultEnd { index, cut } => self.end_cut(index, cut),
             Pending::TroubleEnd { index, node } => self.end_trouble(index, node),
+            Pending::Later { index, step } => self.continue_fault(index, step),
+            Pending::HangUp { a, b } => self.hang_up(a, b),
+            Pending::Gone {
+                node,
+                peer,
+                incarnation,
+            } => self.give_up(node, peer, incarnation),
+            Pending::Connection { node, peer, up } => self.learn_connection(node, peer, up),
             Pending::Submit { number } => self.submit(number),
             Pending::Change { index } => self.ask_for_change(index),
             Pending::FaultsEnd => self.heal(),
@@ -320,11 +365,7 @@ impl World {
     }
 
     fn is_correct(&self, node: PeerId) -> bool {
-        !self
-            .plan
-            .byzantine
-            .iter()
-            .any(|byzantine| byzantine.node == node.0)
+        self.plan.is_correct(node.0)
     }
 
     /// Gives a node an input and carries out what it wants.
@@ -423,8 +464,11 @@ impl World {
         let now = self.now;
         let host = self.host(node);
         let at = host.clock.world(local, now);
-        let armed = host.arm(timer);
-        self.queue.push(at, Pending::Fire { node, timer, armed });
+        let armed = host.arm(timer, local);
+        // While a clock stands, nothing is due.
+        if let Some(at) = at {
+            self.queue.push(at, Pending::Fire { node, timer, armed });
+        }
     }
 
     fn fire(&mut self, node: PeerId, timer: Timer, armed: u64) {
@@ -434,6 +478,7 @@ impl World {
                 Timer::Gossip => "gossip",
                 Timer::BlockSync => "blocksync",
             };
+            self.host(node).fired(timer);
             self.emit(Some(node), What::Fired { timer: name });
             self.input(node, Input::Fire(timer));
         }

@@ -4,11 +4,12 @@
 use engine::{
     codec::Frame,
     node::Input,
-    types::{Message, PeerId, SyncMessage},
+    types::{Message, PeerId, SyncMessage, Time, sha256},
 };
 
 use crate::{
-    network::Fate,
+    choice::Stream,
+    network::{Fate, PacketName, damage},
     trace::What,
     world::{Pending, World, links::Parcel},
 };
@@ -86,10 +87,12 @@ impl World {
             },
         );
         let incarnation = self.host(from).starts;
+        let session = self.sessions.number(from, to);
         self.hand_to_link(Parcel {
             packet,
             from,
             incarnation,
+            session,
             to,
             frame,
         });
@@ -97,6 +100,9 @@ impl World {
 
     /// A packet is on its way: the network decides what becomes of it.
     pub(super) fn route(&mut self, parcel: Parcel) {
+        let Some(parcel) = self.unless_clogged(parcel) else {
+            return;
+        };
         let (hr, kind) = about(&parcel.frame);
         let (from, to, packet) = (parcel.from, parcel.to, parcel.packet);
         let fate = self
@@ -113,7 +119,41 @@ impl World {
                 self.queue.push(second, Pending::Deliver(again));
                 self.count("duplicate");
             }
+            Fate::Corrupted { at, name } => self.corrupt(parcel, at, &name),
             Fate::Dropped(reason) => self.drop_packet(to, packet, reason.name()),
+        }
+    }
+
+    /// A packet is damaged. Links are authenticated, so the receiver's transport finds it and drops
+    /// it; but a byzantine sender knows how to seal what is damaged, and its bytes come through.
+    fn corrupt(&mut self, parcel: Parcel, at: Time, name: &PacketName) {
+        if self.is_correct(parcel.from) {
+            self.drop_packet(parcel.to, parcel.packet, "corrupt");
+            return;
+        }
+        self.count("corrupt_through");
+        let mut draw = self.choices.draw(Stream::LinkDamage, name.coords());
+        let bytes = damage(parcel.frame.bytes(), &mut draw);
+        let frame = Frame::from_bytes(bytes);
+        self.submit_damaged(parcel.from, &frame);
+        self.queue
+            .push(at, Pending::Deliver(Parcel { frame, ..parcel }));
+    }
+
+    /// Transactions are not signed: one that still is a transaction after the damage is a new one,
+    /// which the byzantine sender has submitted.
+    fn submit_damaged(&mut self, from: PeerId, frame: &Frame) {
+        let contents = frame.contents().ok();
+        let messages = contents
+            .iter()
+            .flat_map(|contents| contents.messages.iter());
+        for message in messages {
+            if let Message::Txs(txs) = message {
+                for tx in txs.iter() {
+                    let tx = sha256(tx);
+                    self.emit(Some(from), What::Submitted { tx });
+                }
+            }
         }
     }
 
@@ -129,18 +169,23 @@ impl World {
             packet,
             from,
             incarnation,
+            session,
             to,
             frame,
         } = parcel;
+        let current = session == self.sessions.number(from, to);
+        let gone = self.sessions.is_gone(from, to);
         let host = self.host(to);
         let known = host.known[usize::from(from.0)];
-        if !host.up || incarnation < known {
+        let stale = incarnation < known || !current || (gone && incarnation == known);
+        if !host.up || stale {
             let reason = if host.up { "stale" } else { "down" };
             self.drop_packet(to, packet, reason);
             return;
         }
         if incarnation > known {
             host.known[usize::from(from.0)] = incarnation;
+            self.sessions.is_back(from, to);
             self.input(to, Input::Connected(from));
         }
         self.delivered += 1;

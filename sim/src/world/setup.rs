@@ -7,14 +7,14 @@ use engine::types::{ChainId, Params, PeerId, Span, ValidatorUpdate};
 use crate::{
     choice::{Choices, Stream},
     clock::START,
-    nemesis::{FaultKind, Plan},
+    nemesis::Plan,
     oracle::{Member, Setup},
     world::Cast,
 };
 
 /// What the judges know before the run.
-pub(super) fn setup(plan: &Plan, cast: &Cast) -> Setup {
-    let correct = |i: usize| !plan.byzantine.iter().any(|b| usize::from(b.node) == i);
+pub(crate) fn setup(plan: &Plan, cast: &Cast) -> Setup {
+    let correct = |i: usize| plan.is_correct(u16::try_from(i).unwrap_or(u16::MAX));
     let member = |(i, signer): (usize, &Arc<dyn engine::crypto::Sign>)| Member {
         key: signer.public_key(),
         power: plan.powers[i],
@@ -57,16 +57,6 @@ pub(crate) fn genesis(plan: &Plan, cast: &Cast) -> engine::ledger::Genesis {
         time: START,
         validators,
         params: Params::default(),
-    }
-}
-
-/// The name of a fault in counts.
-pub(super) fn fault_name(kind: &FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Partition { .. } => "partition",
-        FaultKind::OneWay { .. } => "one_way",
-        FaultKind::Crash { .. } => "crash",
-        FaultKind::Disk { .. } => "disk",
     }
 }
 

@@ -3,7 +3,12 @@
 use crate::{
     choice::{Choices, Draw, Stream},
     disk::Side,
-    nemesis::{Fault, FaultKind, OwnMessage, Plan, Unsynced, When},
+    nemesis::{
+        Fault, FaultKind, OwnMessage, Plan, Unsynced, When,
+        clocks::{draw_drift, draw_freeze, draw_pause, draw_step},
+        crashes::{draw_loop, draw_many},
+        links::{draw_clog, draw_flap, draw_isolate, draw_partial, draw_topology},
+    },
 };
 
 use super::{Option_, swarm};
@@ -12,21 +17,34 @@ use super::{Option_, swarm};
 /// many.
 const STORAGE_CALLS: u64 = 40;
 
+/// How a fault of one kind is drawn.
+type DrawKind = fn(&mut Draw, &Plan, u64) -> FaultKind;
+
+/// Each kind: in one of how many runs it exists, and how often it happens there at most.
+const KINDS: [(Option_, u64, u64, DrawKind); 14] = [
+    (Option_::Partitions, 2, 3, draw_partition),
+    (Option_::OneWay, 2, 3, draw_one_way),
+    (Option_::Crashes, 2, 6, draw_crash),
+    (Option_::Partial, 4, 3, draw_partial),
+    (Option_::Isolate, 4, 3, draw_isolate),
+    (Option_::Topology, 6, 2, draw_topology),
+    (Option_::Clog, 4, 3, draw_clog),
+    (Option_::Flap, 6, 2, draw_flap),
+    (Option_::ClockStep, 4, 4, draw_step),
+    (Option_::ClockDrift, 4, 3, draw_drift),
+    (Option_::ClockFreeze, 4, 2, draw_freeze),
+    (Option_::Pause, 4, 3, draw_pause),
+    (Option_::CrashMany, 6, 2, draw_many),
+    (Option_::CrashLoop, 6, 2, draw_loop),
+];
+
+/// The faults of a run: of each kind that it has, how many, when and what.
 pub(super) fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<Fault> {
     let window = height_ms * (plan.heights + 2);
-    let kinds = [
-        (
-            Option_::Partitions,
-            3,
-            draw_partition as fn(&mut Draw, &Plan, u64) -> FaultKind,
-        ),
-        (Option_::OneWay, 3, draw_one_way),
-        (Option_::Crashes, 6, draw_crash),
-    ];
     let mut faults = Vec::new();
-    for (option, most, kind) in kinds {
+    for (option, one_in, most, kind) in KINDS {
         let mut draw = swarm(choices, option);
-        let on = draw.below(2) == 1;
+        let on = draw.below(one_in) == 1;
         let count = if on { draw.between(1..=most) } else { 0 };
         for number in 0..count {
             let coords = [option as u64, number, 0, 0];
@@ -114,12 +132,12 @@ fn draw_when(draw: &mut Draw, plan: &Plan, window: u64, crash: bool) -> When {
     }
 }
 
-pub(super) fn draw_node(draw: &mut Draw, plan: &Plan) -> u16 {
+pub(in crate::nemesis) fn draw_node(draw: &mut Draw, plan: &Plan) -> u16 {
     u16::try_from(draw.below(plan.powers.len() as u64)).unwrap_or(0)
 }
 
 /// How long a fault lasts: up to ten heights, short ones more often.
-pub(super) fn draw_length(draw: &mut Draw, height_ms: u64) -> u64 {
+pub(in crate::nemesis) fn draw_length(draw: &mut Draw, height_ms: u64) -> u64 {
     let most = draw.between(1..=10);
     draw.between(1..=height_ms * most)
 }
@@ -149,16 +167,20 @@ fn draw_crash(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
     let node = Some(draw_node(draw, plan));
     let never = draw.below(8) == 0;
     let after = draw_length(draw, height_ms);
+    FaultKind::Crash {
+        node,
+        restart_after_ms: (!never).then_some(after),
+        disk: draw_disk(draw),
+    }
+}
+
+/// What a crash does to what was not synced; half of them tear it.
+pub(in crate::nemesis) fn draw_disk(draw: &mut Draw) -> Unsynced {
     let disks = [
         Unsynced::Torn,
         Unsynced::Torn,
         Unsynced::Lost,
         Unsynced::Kept,
     ];
-    let disk = draw.pick(&disks).copied().unwrap_or_default();
-    FaultKind::Crash {
-        node,
-        restart_after_ms: (!never).then_some(after),
-        disk,
-    }
+    draw.pick(&disks).copied().unwrap_or_default()
 }

@@ -11,13 +11,17 @@ mod faults;
 
 use crate::{
     choice::{Choices, Draw, Stream},
-    nemesis::{Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Plan, reconfigure},
+    nemesis::{
+        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, Plan, crashes::draw_swap,
+        links::draw_links, reconfigure,
+    },
 };
 
 use cluster::{
     draw_clients, draw_clocks, draw_link, draw_powers, draw_sync, draw_timeouts, draw_tx_every,
 };
-use faults::{draw_faults, draw_node};
+use faults::draw_faults;
+pub(super) use faults::{draw_disk, draw_length, draw_node};
 
 /// What the command line sets instead of the seed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +70,23 @@ pub(super) enum Option_ {
     Bandwidth = 40,
     Disks = 50,
     RetainBlocks = 60,
+    Spread = 90,
+    Lopsided = 91,
+    Reorder = 92,
+    Corrupt = 93,
+    Hangup = 94,
+    Partial = 95,
+    Isolate = 96,
+    Topology = 97,
+    Clog = 98,
+    Flap = 99,
+    ClockStep = 100,
+    ClockDrift = 101,
+    ClockFreeze = 102,
+    Pause = 103,
+    CrashMany = 104,
+    CrashLoop = 105,
+    SwapDisk = 106,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -84,7 +105,12 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         return Err("a run decides at least one height: --heights 1 or more".to_owned());
     }
     let stable_heights = STABLE_HEIGHTS.min(heights.div_ceil(2));
-    let link = draw_link(&choices, overrides.no_faults);
+    let mut link = draw_link(&choices, overrides.no_faults);
+    let links = if overrides.no_faults {
+        Links::default()
+    } else {
+        draw_links(&choices, &mut link)
+    };
     let timeouts = draw_timeouts(&choices, link);
     let mut plan = Plan {
         seed,
@@ -98,6 +124,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         beyond_one_third: overrides.beyond_one_third,
         timeouts,
         link,
+        links,
         sync_us: draw_sync(&choices),
         segment_bytes: None,
         clock_offsets_ms: draw_clocks(&choices, powers.len(), overrides.no_faults),
@@ -128,6 +155,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
             }
         }
         plan.faults = draw_faults(&choices, &plan, height_ms);
+        draw_swap(&choices, &mut plan, height_ms);
         disks::draw(&choices, &mut plan, height_ms);
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);

@@ -1,0 +1,68 @@
+//! Crashes of many nodes or many times, and starts from a disk that is not the node's own.
+
+use engine::types::PeerId;
+
+use crate::{
+    disk::SimDisk,
+    nemesis::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk, Unsynced},
+    world::World,
+};
+
+impl World {
+    /// Several nodes stop at once.
+    pub(super) fn crash_many(&mut self, fault: &CrashMany) {
+        let named = |node: &PeerId| fault.nodes.is_empty() || fault.nodes.contains(&node.0);
+        for node in self.nodes().filter(named) {
+            self.crash(node, fault.disk);
+            if let Some(ms) = fault.restart_after_ms {
+                self.start_after(node, ms);
+            }
+        }
+    }
+
+    /// A node stops for the next time.
+    pub(super) fn crash_again(&mut self, index: usize, fault: &CrashLoop, step: u32) {
+        let node = PeerId(fault.node);
+        self.crash(node, fault.disk);
+        self.start_after(node, fault.down_ms);
+        if step + 1 < fault.times {
+            self.later(index, step + 1, fault.down_ms.saturating_add(fault.up_ms));
+        } else {
+            self.ended(index);
+        }
+    }
+
+    /// A copy of a node's disk is taken.
+    pub(super) fn keep_image(&mut self, index: usize, fault: &OldDisk) {
+        let image = self.host(PeerId(fault.node)).disk.snapshot();
+        self.images.insert(index, image);
+        self.later(index, 0, fault.crash_after_ms);
+    }
+
+    /// The node stops, and will start from the copy.
+    pub(super) fn go_back(&mut self, index: usize, fault: &OldDisk) {
+        if let Some(image) = self.images.remove(&index) {
+            self.swap_disk(fault.node, &image, fault.restart_after_ms);
+            self.ended(index);
+        }
+    }
+
+    /// The node stops, and will start with nothing.
+    pub(super) fn wipe(&mut self, fault: &EmptyDisk) {
+        let empty = SimDisk::new(PeerId(fault.node), self.choices.clone());
+        self.swap_disk(fault.node, &empty, fault.restart_after_ms);
+    }
+
+    /// The node stops, and will start from another's disk.
+    pub(super) fn mix_up(&mut self, fault: &ForeignDisk) {
+        let image = self.host(PeerId(fault.of)).disk.snapshot();
+        self.swap_disk(fault.node, &image, fault.restart_after_ms);
+    }
+
+    fn swap_disk(&mut self, node: u16, image: &SimDisk, restart_after_ms: u64) {
+        let node = PeerId(node);
+        self.crash(node, Unsynced::Kept);
+        self.host(node).disk.restore(image);
+        self.start_after(node, restart_after_ms);
+    }
+}
