@@ -15,7 +15,9 @@ use engine::{
 
 use super::{Ending, Stopwatch, clock, run_seed};
 use crate::{
-    nemesis::{Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Overrides, Plan, TimeoutsMs},
+    nemesis::{
+        Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Overrides, Plan, Script, TimeoutsMs,
+    },
     outcome::{Outcome, RunOptions, Verdict},
     runtime,
 };
@@ -292,6 +294,7 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        script: Script::default(),
     }
 }
 

@@ -8,7 +8,8 @@
 use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
-        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Plan, TimeoutsMs,
+        Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, Plan, Script,
+        TimeoutsMs, byzantine,
         faults::{draw_faults, draw_node},
         reconfigure,
     },
@@ -60,6 +61,12 @@ pub(super) enum Option_ {
     LateStart = 31,
     LyingSync = 32,
     Bandwidth = 40,
+    Mix = 80,
+    OneBehaviour = 81,
+    Companions = 82,
+    Calm = 83,
+    Templates = 84,
+    Grammar = 85,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -99,6 +106,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        script: Script::default(),
         powers,
     };
     // A height without faults takes about four link delays and the commit timeout.
@@ -110,6 +118,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5 + wait_ms;
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
+        byzantine::draw_cast(&choices, &mut plan, overrides);
         if !overrides.beyond_one_third {
             reconfigure::draw(&choices, &mut plan, height_ms);
             if plan.powers.len() > 1 && plan.one_may_decide_alone() {
@@ -122,6 +131,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         plan.faults = draw_faults(&choices, &plan, height_ms);
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
+        byzantine::draw_script(&choices, &mut plan, height_ms);
     }
     Ok(plan)
 }
@@ -313,7 +323,7 @@ fn draw_late_start(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<u64> {
 /// Where blocks are synced, every third byzantine validator lies about them instead.
 fn draw_lies(choices: &Choices, plan: &mut Plan) {
     let lies = swarm(choices, Option_::LyingSync).below(3) == 0;
-    if plan.block_sync && lies {
+    if plan.block_sync && lies && byzantine::mix(choices) == byzantine::Mix::Noise {
         for byzantine in &mut plan.byzantine {
             byzantine.behaviour = Behaviour::LyingSync;
         }

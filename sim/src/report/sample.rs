@@ -7,7 +7,7 @@ use engine::types::PeerId;
 use crate::{
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
-        Plan, TimeoutsMs, Unsynced, When,
+        Plan, Script, TimeoutsMs, Unsynced, When,
     },
     oracle::Violation,
     outcome::{Outcome, Verdict},
@@ -67,6 +67,7 @@ fn plan() -> Plan {
         changes: Vec::new(),
         params: Vec::new(),
         faults: vec![fault(100, crash), fault(300, partition)],
+        script: Script::default(),
     }
 }
 

@@ -226,6 +226,7 @@ impl World {
         self.cuts.clear();
         self.network
             .set_default_model(link_model(&self.plan, false));
+        self.holds.lift();
         self.lift_bandwidth();
         for node in self.nodes() {
             let outside = !core.contains(&node) && self.is_correct(node);

@@ -10,6 +10,7 @@ mod change;
 mod clients;
 mod crash;
 mod faults;
+mod hold;
 mod host;
 mod keys;
 mod links;
@@ -21,6 +22,7 @@ mod validator;
 use std::{collections::BTreeMap, sync::Arc};
 
 use engine::{
+    codec::Frame,
     node::{Input, Output, Timer},
     types::{Height, PeerId, Span, Time},
 };
@@ -31,7 +33,7 @@ use setup::{chain, fault_name, setup, sync_time};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
-    byzantine::Filter,
+    byzantine::Filters,
     choice::Choices,
     clock::START,
     nemesis::Plan,
@@ -41,6 +43,7 @@ use crate::{
     trace::{Digest, Event, What},
     workload::Workload,
     world::{
+        hold::Holds,
         host::Host,
         links::{Parcel, link_model},
         queue::Queue,
@@ -54,6 +57,13 @@ enum Pending {
     Deliver(Parcel),
     /// A packet has left its sender, on a link with limited bandwidth.
     Depart { from: PeerId, to: PeerId },
+    /// A byzantine node sends what it has held back.
+    Late {
+        from: PeerId,
+        incarnation: u32,
+        to: PeerId,
+        frame: Frame,
+    },
     /// A timer fires, unless it was armed again.
     Fire {
         node: PeerId,
@@ -102,7 +112,9 @@ pub struct World {
     /// Where links have limited bandwidth: what waits to leave.
     uplinks: Option<Uplinks<Parcel>>,
     verify: Arc<dyn engine::crypto::Verify>,
-    filters: BTreeMap<PeerId, Box<dyn Filter>>,
+    filters: Filters,
+    /// What the script holds back.
+    holds: Holds,
     judge: Judge,
     /// The healed core, once the faults are over.
     core: Vec<PeerId>,
@@ -146,7 +158,7 @@ impl World {
             .collect();
         let count = u16::try_from(nodes).unwrap_or(u16::MAX);
         let network = Network::new(count, link_model(&plan, true));
-        let filters = crate::byzantine::filters(&plan, &cast, &choices);
+        let filters = Filters::new(&plan, &cast, &choices);
         let waiting = (0..plan.faults.len())
             .filter(|i| faults::waits(&plan.faults[*i]))
             .collect();
@@ -160,6 +172,7 @@ impl World {
             uplinks: links::uplinks(&plan),
             verify: Arc::clone(&cast.verify),
             filters,
+            holds: Holds::new(&plan.script.holds),
             core: Vec::new(),
             liveness: None,
             judge: Judge::new(setup),
@@ -226,6 +239,12 @@ impl World {
         match pending {
             Pending::Deliver(parcel) => self.deliver(parcel),
             Pending::Depart { from, to } => self.depart(from, to),
+            Pending::Late {
+                from,
+                incarnation,
+                to,
+                frame,
+            } => self.send_late(from, incarnation, to, frame),
             Pending::Fire { node, timer, armed } => self.fire(node, timer, armed),
             Pending::Disk {
                 node,
