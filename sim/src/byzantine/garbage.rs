@@ -1,7 +1,10 @@
 //! Sends bytes that mean nothing: with some frames random ones, and some frames cut or with bits
 //! turned.
 
-use engine::{codec::Frame, types::PeerId};
+use engine::{
+    codec::Frame,
+    types::{Channel, PeerId},
+};
 
 use crate::{
     byzantine::{Filter, Leaving, hand::Hand, heard::Heard},
@@ -58,25 +61,27 @@ fn garbled(draw: &mut Draw, frame: &Frame) -> Frame {
     Frame::from_bytes(bytes)
 }
 
+/// Whether bytes are transactions after all: whoever gives those to a node is its client, and
+/// clients are the world's.
+fn submits(frame: &Frame) -> bool {
+    let contents = frame.contents();
+    contents.is_ok_and(|contents| contents.channel == Channel::Mempool)
+}
+
 impl Filter for Garbage {
     /// Every eighth frame is garbled, and with every eighth comes a made-up one.
     fn filter(&mut self, to: PeerId, frame: Frame, _heard: &mut Heard) -> Vec<Leaving> {
         self.told += 1;
         let mut draw = self.hand.alone(to, self.told);
-        let (this, more) = match draw.below(8) {
-            0 => (garbled(&mut draw, &frame), None),
-            1 => (frame, Some(made_up(&mut draw))),
-            _ => {
-                self.garbled = false;
-                return vec![frame.into()];
-            }
+        let told = match draw.below(8) {
+            0 => vec![garbled(&mut draw, &frame)],
+            1 => vec![frame.clone(), made_up(&mut draw)],
+            _ => vec![frame.clone()],
         };
-        self.garbled = true;
-        [Some(this), more]
-            .into_iter()
-            .flatten()
-            .map(Leaving::from)
-            .collect()
+        self.garbled = told != [frame.clone()] && !told[1..].iter().any(submits);
+        self.garbled &= told[0] == frame || !submits(&told[0]);
+        let told = if self.garbled { told } else { vec![frame] };
+        told.into_iter().map(Leaving::from).collect()
     }
 
     fn count(&mut self) -> Option<&'static str> {
@@ -86,7 +91,10 @@ impl Filter for Garbage {
 
 #[cfg(test)]
 mod tests {
-    use engine::types::VoteKind;
+    use engine::types::{Message, Tx, VoteKind};
+
+    use super::submits;
+    use engine::{codec::Frame, types::Channel};
 
     use crate::{
         byzantine::testing::{block, filtered, own_vote, stage},
@@ -111,5 +119,18 @@ mod tests {
             .count();
         assert_eq!(passed + more + changed, 400);
         assert!(passed > 240 && more > 20 && changed > 20);
+    }
+
+    #[test]
+    fn transactions_come_from_clients_only() {
+        let (mut filters, _) = stage(Behaviour::Garbage);
+        let tx = Tx::try_from(vec![7; 40]).unwrap();
+        let txs = Message::Txs(vec![tx].try_into().unwrap());
+        let frame = Frame::encode(Channel::Mempool, vec![txs]);
+        for _ in 0..400 {
+            for told in filtered(&mut filters, 1, &frame) {
+                assert!(told == frame || !submits(&told));
+            }
+        }
     }
 }
