@@ -93,9 +93,7 @@ impl Filter for Garbage {
 mod tests {
     use engine::types::{Message, Tx, VoteKind};
 
-    use super::submits;
-    use engine::{codec::Frame, types::Channel};
-
+    use super::*;
     use crate::{
         byzantine::testing::{block, filtered, own_vote, stage},
         nemesis::Behaviour,

@@ -68,15 +68,14 @@ mod tests {
         let (mut filters, hand) = stage(Behaviour::HiddenLock);
         for height in 1..10 {
             let mut deaf = [0; 3];
-            for round in 0..20 {
-                for kind in [VoteKind::Prevote, VoteKind::Precommit] {
-                    let vote = own_vote(&hand, kind, height, round, Some(block(1)));
-                    for to in 0..3 {
-                        let told = filtered(&mut filters, to, &vote);
-                        assert!(told.is_empty() || told == vec![vote.clone()]);
-                        deaf[usize::from(to)] += usize::from(told.is_empty());
-                    }
-                }
+            let slots = (0..20).flat_map(|round| {
+                [VoteKind::Prevote, VoteKind::Precommit].map(|kind| (round, kind))
+            });
+            for ((round, kind), to) in slots.flat_map(|slot| [0, 1, 2].map(|to| (slot, to))) {
+                let vote = own_vote(&hand, kind, height, round, Some(block(1)));
+                let told = filtered(&mut filters, to, &vote);
+                assert!(told.is_empty() || told == vec![vote]);
+                deaf[usize::from(to)] += usize::from(told.is_empty());
             }
             let mut sorted = deaf;
             sorted.sort_unstable();

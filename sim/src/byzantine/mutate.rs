@@ -303,7 +303,7 @@ mod tests {
         let (mut filters, hand) = stage(Behaviour::Mutate);
         filters.send(PeerId(3), PeerId(0), &proposal(&hand, 5, 1, block(2)));
         let frame = own_vote(&hand, VoteKind::Prevote, 5, 2, Some(block(1)));
-        let truth = messages(&[frame.clone()])[0].clone();
+        let truth = messages(std::slice::from_ref(&frame))[0].clone();
         let Message::Vote(truth) = truth else {
             unreachable!("a vote")
         };
@@ -338,7 +338,7 @@ mod tests {
     fn what_others_signed_is_never_signed_again() {
         let (mut filters, hand) = stage(Behaviour::Mutate);
         let foreign = other_frames(&hand).remove(2);
-        let truth = messages(&[foreign.clone()]).remove(0);
+        let truth = messages(std::slice::from_ref(&foreign)).remove(0);
         let mut changed = 0;
         for _ in 0..400 {
             let told = filtered(&mut filters, 1, &foreign);

@@ -90,6 +90,8 @@ struct Attack {
     height: u64,
     /// The round in which it begins.
     round: u32,
+    byzantine: Vec<u16>,
+    /// The correct nodes.
     all: Vec<u16>,
     lockers: Vec<u16>,
     rest: Vec<u16>,
@@ -120,6 +122,7 @@ impl Attack {
             height,
             round: u32::try_from(draw.below(5).saturating_sub(2)).unwrap_or(0),
             victim: lockers.first().copied().unwrap_or(0),
+            byzantine: plan.byzantine.iter().map(|b| b.node).collect(),
             all,
             lockers,
             rest,
@@ -199,6 +202,13 @@ impl Attack {
         let lines = [Line::Nothing, Line::Nil];
         let line = draw.pick(&lines).copied().unwrap_or(Line::Nil);
         self.say(round, Slot::Prevote, &others, line);
+        // Nobody passes on to the others what the victim heard; what correct nodes say they hear.
+        if !self.byzantine.is_empty() {
+            self.hold(round, Slot::Prevote, &others, Some(round + 1));
+            let hold = self.holds.last_mut();
+            hold.into_iter()
+                .for_each(|hold| hold.of.clone_from(&self.byzantine));
+        }
         self.say(round, Slot::Precommit, &others, Line::Nil);
         self.forget(round + 1);
     }

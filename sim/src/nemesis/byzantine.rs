@@ -117,7 +117,7 @@ pub(super) fn draw_script(choices: &Choices, plan: &mut Plan, height_ms: u64) {
         Mix::OneBehaviour | Mix::Noise => return,
     }
     if swarm(choices, Option_::Calm).below(2) == 0 {
-        plan.faults.retain(|fault| attacks::is_part(fault));
+        plan.faults.retain(attacks::is_part);
         plan.link.loss_ppm = 0;
         plan.link.duplicate_ppm = 0;
     }

@@ -113,7 +113,88 @@ impl World {
         let Message::Vote(vote) = message else {
             return true;
         };
-        let address = |node: &u16| self.hosts[usize::from(*node)].address;
-        hold.of.is_empty() || hold.of.iter().any(|node| address(node) == vote.address)
+        let votes = |node: &u16| {
+            let host = self.hosts.get(usize::from(*node));
+            host.is_some_and(|host| host.address == vote.address)
+        };
+        hold.of.is_empty() || hold.of.iter().any(votes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        nemesis::{CryptoMode, Overrides, Plan, draw},
+        outcome::RunOptions,
+        trace::What,
+    };
+
+    fn plan() -> Plan {
+        let calm = Overrides {
+            validators: Some(4),
+            heights: Some(6),
+            crypto: Some(CryptoMode::Ideal),
+            no_faults: true,
+            ..Overrides::default()
+        };
+        let mut plan = draw(1, &calm).unwrap();
+        plan.powers = vec![1; 4];
+        plan.script.holds = vec![Hold {
+            height: 2,
+            round: 0,
+            slot: Slot::Prevote,
+            of: vec![0, 1],
+            to: vec![2],
+            until_round: Some(1),
+            for_ms: 500,
+            off: false,
+        }];
+        plan
+    }
+
+    /// When node 2 got the prevotes of height 2, round 0, by voter, and how often "held" counts.
+    fn heard(plan: Plan) -> (BTreeMap<u16, Time>, u64) {
+        let options = RunOptions {
+            trace: true,
+            ..RunOptions::default()
+        };
+        let mut world = World::new(plan, options);
+        world.run(&mut |_| {});
+        let outcome = world.outcome(None);
+        assert!(outcome.violations.is_empty(), "{:?}", outcome.violations);
+        let mut heard = BTreeMap::new();
+        for event in &outcome.trace {
+            let What::Delivered { frame, .. } = &event.what else {
+                continue;
+            };
+            let contents = frame
+                .contents()
+                .ok()
+                .filter(|_| event.node == Some(PeerId(2)));
+            for message in contents.iter().flat_map(|c| c.messages.iter()) {
+                if let Message::Vote(vote) = message
+                    && slot(message) == Some((Slot::Prevote, 2, 0))
+                {
+                    heard.entry(vote.index.0).or_insert(event.time);
+                }
+            }
+        }
+        let held = outcome.faults.get("held").copied().unwrap_or(0);
+        (heard, held)
+    }
+
+    #[test]
+    fn what_is_held_comes_later_or_not_at_all_and_the_rest_comes_as_ever() {
+        let (late, held) = heard(plan());
+        let mut free = plan();
+        free.script.holds[0].off = true;
+        let (soon, none) = heard(free);
+        assert!(held > 0 && none == 0, "{held} {none}");
+        assert_eq!(late.get(&3), soon.get(&3), "another one's vote");
+        for voter in [0, 1] {
+            let later = late.get(&voter).is_none_or(|time| *time > soon[&voter]);
+            assert!(later, "voter {voter}");
+        }
     }
 }
