@@ -50,7 +50,7 @@ const TEMPLATES: [Template; 8] = [
 /// How much of an attack is left out, in percent; drawn once for a run.
 const NOISE: [u32; 4] = [0, 5, 15, 30];
 /// How many rounds after its beginning an attack has lines.
-const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 6;
 
 /// Whether a fault is of a kind that attacks bring, and begins as theirs do.
 pub(super) fn is_part(fault: &Fault) -> bool {
@@ -97,6 +97,8 @@ struct Attack {
     rest: Vec<u16>,
     victim: u16,
     for_ms: u64,
+    /// About how long a round lasts that decides nothing.
+    round_ms: u64,
     says: Vec<Say>,
     holds: Vec<Hold>,
     faults: Vec<Fault>,
@@ -104,6 +106,8 @@ struct Attack {
 
 impl Attack {
     fn new(draw: &mut Draw, plan: &Plan, height: u64, height_ms: u64) -> Self {
+        let wait = plan.timeouts;
+        let round_ms = wait.propose + wait.prevote + wait.precommit;
         let mut all = correct(plan);
         draw.shuffle(&mut all);
         let total: u64 = plan.powers.iter().sum();
@@ -126,7 +130,8 @@ impl Attack {
             all,
             lockers,
             rest,
-            for_ms: draw.between(1..=6) * height_ms,
+            for_ms: draw.between(1..=6) * (height_ms + round_ms),
+            round_ms,
             says: Vec::new(),
             holds: Vec::new(),
             faults: Vec::new(),
@@ -170,10 +175,43 @@ impl Attack {
         }
     }
 
-    /// The byzantine ones vote for what is proposed, whatever they voted for before.
+    /// The rest sees neither the proposal of a round nor its block, and votes nil.
+    fn blind(&mut self, round: u32) {
+        let rest = self.rest.clone();
+        self.hold(round, Slot::Proposal, &rest, Some(round + 1));
+        self.hold(round, Slot::Part, &rest, Some(round + 1));
+    }
+
+    /// The lockers lock and precommit, which is not enough for a decision.
+    fn lock(&mut self, round: u32) {
+        let all = self.all.clone();
+        self.blind(round);
+        self.say(round, Slot::Prevote, &all, Line::Proposed);
+        self.say(round, Slot::Precommit, &all, Line::Nil);
+    }
+
+    /// Proposals of some nodes reach nobody: rounds in which it is their turn end with nil.
+    fn mute(&mut self, from: u32, of: &[u16]) {
+        let all = self.all.clone();
+        for round in from..self.round + ROUNDS {
+            self.hold_of(round, Slot::Proposal, of, &all, Some(round + 1));
+        }
+    }
+
+    fn hold_of(&mut self, round: u32, slot: Slot, of: &[u16], to: &[u16], until: Option<u32>) {
+        if !of.is_empty() {
+            self.hold(round, slot, to, until);
+            let hold = self.holds.last_mut();
+            hold.into_iter().for_each(|hold| hold.of = of.to_vec());
+        }
+    }
+
+    /// The byzantine ones vote for what is proposed, whatever they voted for before, and propose
+    /// nothing that anybody locked on.
     fn forget(&mut self, from: u32) {
         let all = self.all.clone();
         for round in from..self.round + ROUNDS {
+            self.say(round, Slot::Proposal, &all, Line::Nothing);
             self.say(round, Slot::Prevote, &all, Line::Proposed);
             self.say(round, Slot::Precommit, &all, Line::Proposed);
         }
@@ -192,51 +230,50 @@ impl Attack {
         }
     }
 
-    /// The rest does not see the proposal and prevotes nil; what is missing for a polka only the
-    /// victim hears.
+    /// What is missing for a polka only the victim hears, and nobody passes it on.
     fn hidden_lock(&mut self, draw: &mut Draw) {
-        let (round, victim, others, rest) =
-            (self.round, [self.victim], self.others(), self.rest.clone());
-        self.hold(round, Slot::Proposal, &rest, Some(round + 1));
+        let (round, victim, others) = (self.round, [self.victim], self.others());
+        let byzantine = self.byzantine.clone();
+        self.blind(round);
         self.say(round, Slot::Prevote, &victim, Line::Proposed);
         let lines = [Line::Nothing, Line::Nil];
         let line = draw.pick(&lines).copied().unwrap_or(Line::Nil);
         self.say(round, Slot::Prevote, &others, line);
-        // Nobody passes on to the others what the victim heard; what correct nodes say they hear.
-        if !self.byzantine.is_empty() {
-            self.hold(round, Slot::Prevote, &others, Some(round + 1));
-            let hold = self.holds.last_mut();
-            hold.into_iter()
-                .for_each(|hold| hold.of.clone_from(&self.byzantine));
-        }
+        let until = Some(round + 2);
+        self.hold_of(round, Slot::Prevote, &byzantine, &others, until);
         self.say(round, Slot::Precommit, &others, Line::Nil);
+        self.mute(round + 1, &victim);
         self.forget(round + 1);
     }
 
+    /// What is missing for a polka comes when the round is over.
     fn late_polka(&mut self, draw: &mut Draw) {
         let (round, all) = (self.round, self.all.clone());
-        let later = u32::try_from(draw.between(1..=3)).unwrap_or(1);
         let late = some(draw, &all);
-        self.say(round, Slot::Prevote, &all, Line::Proposed);
-        self.hold(round, Slot::Prevote, &late, Some(round + later));
-        self.hold(round, Slot::Precommit, &all, Some(round + 1));
+        self.blind(round);
+        self.say_late(
+            round,
+            Slot::Prevote,
+            &late,
+            Line::Proposed,
+            self.later(draw),
+        );
+        self.say(round, Slot::Prevote, &all, Line::Nothing);
+        self.say(round, Slot::Precommit, &all, Line::Nil);
         self.forget(round + 1);
     }
 
-    /// The lockers lock, the victim alone hears the precommits.
+    /// Between half a round and two rounds, in milliseconds.
+    fn later(&self, draw: &mut Draw) -> u64 {
+        draw.between(self.round_ms / 2..=2 * self.round_ms)
+    }
+
+    /// The lockers lock, the victim alone hears the last precommit.
     fn early_decider(&mut self) {
-        let (round, all, others, rest) = (
-            self.round,
-            self.all.clone(),
-            self.others(),
-            self.rest.clone(),
-        );
+        let (round, others, lockers) = (self.round, self.others(), self.lockers.clone());
         let (node, victim) = (self.victim, [self.victim]);
-        self.say(round, Slot::Prevote, &all, Line::Proposed);
         self.say(round, Slot::Precommit, &victim, Line::Proposed);
-        self.say(round, Slot::Precommit, &others, Line::Nil);
-        self.hold(round, Slot::Proposal, &rest, Some(round + 1));
-        self.hold(round, Slot::Precommit, &others, None);
+        self.lock(round);
         self.faults.push(Fault {
             at: When::Own {
                 node,
@@ -251,37 +288,30 @@ impl Attack {
             },
             off: false,
         });
+        self.mute(round + 1, &lockers);
         self.forget(round + 1);
     }
 
-    /// The victim alone precommits; the byzantine precommits come when a later round decides.
+    /// The victim alone locks; the byzantine precommits come when a later round decides.
     fn back_to_the_past(&mut self, draw: &mut Draw) {
-        let (round, all, others) = (self.round, self.all.clone(), self.others());
-        let late = draw.between(1..=self.for_ms);
-        self.say(round, Slot::Prevote, &all, Line::Proposed);
+        let (round, all) = (self.round, self.all.clone());
+        let late = self.later(draw) * 2;
         self.say_late(round, Slot::Precommit, &all, Line::Proposed, late);
-        self.hold(round, Slot::Prevote, &others, Some(round + 1));
-        self.forget(round + 1);
+        self.hidden_lock(draw);
     }
 
     fn amnesia(&mut self, draw: &mut Draw) {
-        let (round, all, rest) = (self.round, self.all.clone(), self.rest.clone());
-        self.say(round, Slot::Prevote, &all, Line::Proposed);
-        self.say(round, Slot::Precommit, &all, Line::Proposed);
+        let (round, all, lockers) = (self.round, self.all.clone(), self.lockers.clone());
+        self.lock(round);
         if draw.below(2) == 0 {
-            self.hold(round, Slot::Prevote, &rest, Some(round + 1));
+            // The first block of the height without a proof.
+            for later in round + 1..round + ROUNDS {
+                self.say(later, Slot::Proposal, &all, Line::Other);
+            }
+        } else {
+            self.mute(round + 1, &lockers);
         }
-        self.hold(round, Slot::Precommit, &all, Some(round + 1));
-        self.propose_again(round + 1, Line::Other);
         self.forget(round + 1);
-    }
-
-    /// Whenever one of them is the proposer, it proposes the first block of the height.
-    fn propose_again(&mut self, from: u32, line: Line) {
-        let all = self.all.clone();
-        for round in from..self.round + ROUNDS {
-            self.say(round, Slot::Proposal, &all, line);
-        }
     }
 
     fn diode(&mut self, draw: &mut Draw) {
@@ -311,41 +341,30 @@ impl Attack {
     }
 
     /// Nobody sees the first polka in time; in the next round the lockers lock; then comes the
-    /// first block with its polka.
+    /// first block with its polka, as soon as it is the turn of a byzantine one.
     fn old_proof(&mut self, draw: &mut Draw) {
-        let (round, all, rest) = (self.round, self.all.clone(), self.rest.clone());
-        self.say(round, Slot::Prevote, &all, Line::Proposed);
-        self.hold(round, Slot::Prevote, &all, Some(round + 1));
-        self.say(round + 1, Slot::Prevote, &all, Line::Proposed);
-        self.hold(round + 1, Slot::Precommit, &all, Some(round + 2));
-        if draw.below(2) == 0 {
-            self.hold(round + 1, Slot::Prevote, &rest, Some(round + 2));
-        }
-        for later in round + 2..round + 2 + ROUNDS {
+        let (round, all) = (self.round, self.all.clone());
+        self.blind(round);
+        self.say_late(round, Slot::Prevote, &all, Line::Proposed, self.later(draw));
+        self.say(round, Slot::Precommit, &all, Line::Nil);
+        self.lock(round + 1);
+        for later in round + 2..round + ROUNDS {
             self.say(later, Slot::Proposal, &all, Line::First);
             self.say(later, Slot::Prevote, &all, Line::First);
             self.say(later, Slot::Precommit, &all, Line::First);
         }
+        self.mute(round + 2, &all);
     }
 
-    /// The lockers lock; a round in which nobody sees a proposal ends with nil; then another block
-    /// is proposed.
+    /// The lockers lock, the rest does not learn of it; rounds in which nobody sees a proposal end
+    /// with nil, until the rest proposes another block.
     fn nil_round(&mut self, draw: &mut Draw) {
-        let (round, all) = (self.round, self.all.clone());
-        self.say(round, Slot::Prevote, &all, Line::Proposed);
-        self.say(round, Slot::Precommit, &all, Line::Nil);
-        self.hold(round, Slot::Precommit, &all, Some(round + 1));
-        let unaware = if draw.below(2) == 0 {
-            &self.rest
-        } else {
-            &self.lockers
-        };
-        let unaware = some(draw, unaware);
-        self.hold(round, Slot::Prevote, &unaware, Some(round + 3));
-        self.say(round + 1, Slot::Prevote, &all, Line::Nil);
-        self.say(round + 1, Slot::Precommit, &all, Line::Nil);
-        self.hold(round + 1, Slot::Proposal, &all, Some(round + 2));
-        self.forget(round + 2);
+        let (round, rest, lockers) = (self.round, self.rest.clone(), self.lockers.clone());
+        self.lock(round);
+        let until = u32::try_from(draw.between(2..=4)).unwrap_or(2);
+        self.hold(round, Slot::Prevote, &rest, Some(round + until));
+        self.mute(round + 1, &lockers);
+        self.forget(round + 1);
     }
 }
 

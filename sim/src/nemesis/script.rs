@@ -96,7 +96,7 @@ pub struct Hold {
     pub round: u32,
     /// Their kind.
     pub slot: Slot,
-    /// Whose votes; empty for everybody's. Proposals and parts are everybody's.
+    /// Who signed them; empty for anybody. Parts are nobody's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<u16>,
     /// Whom they do not reach. Byzantine nodes hear everything.

@@ -119,7 +119,7 @@ impl World {
     }
 
     /// Whether a node has signed a message itself, and does not relay another's.
-    fn is_own(&self, message: &Message, node: PeerId) -> bool {
+    pub(super) fn is_own(&self, message: &Message, node: PeerId) -> bool {
         match message {
             Message::Vote(vote) => vote.address == self.hosts[usize::from(node.0)].address,
             Message::Proposal(proposal) => {

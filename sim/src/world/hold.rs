@@ -110,14 +110,10 @@ impl World {
         if until.is_some_and(|until| stands >= until) {
             return false;
         }
-        let Message::Vote(vote) = message else {
-            return true;
+        let signed = |node: &u16| {
+            usize::from(*node) < self.hosts.len() && self.is_own(message, PeerId(*node))
         };
-        let votes = |node: &u16| {
-            let host = self.hosts.get(usize::from(*node));
-            host.is_some_and(|host| host.address == vote.address)
-        };
-        hold.of.is_empty() || hold.of.iter().any(votes)
+        hold.of.is_empty() || hold.slot == Slot::Part || hold.of.iter().any(signed)
     }
 }
 
