@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sim::{
     nemesis::{
         Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links, MinMax, Overrides,
-        OwnMessage, Plan, TimeoutsMs, Unsynced, When, draw,
+        OwnMessage, Plan, Script, TimeoutsMs, Unsynced, When, draw,
     },
     outcome::{Outcome, RunOptions, Verdict},
     runtime, scenario,
@@ -302,6 +302,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                             .into_iter()
                             .filter(|f| names_nodes_below(f, nodes))
                             .collect(),
+                        script: Script::default(),
                         powers,
                     }
                 },

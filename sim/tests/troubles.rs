@@ -115,8 +115,8 @@ fn a_clogged_link_holds_everything_and_lets_go_at_once() {
         heard.count() as u64
     };
     assert_eq!(heard(130, 700), 0);
-    assert!(count(&outcome, "held") > 5);
-    assert!(heard(700, 721) >= count(&outcome, "held"), "a burst");
+    assert!(count(&outcome, "clogged") > 5);
+    assert!(heard(700, 721) >= count(&outcome, "clogged"), "a burst");
     assert_eq!(count(&outcome, "loss") + count(&outcome, "cut"), 0);
 }
 

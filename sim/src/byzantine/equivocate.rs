@@ -16,7 +16,7 @@ use engine::{
 };
 
 use crate::{
-    byzantine::Filter,
+    byzantine::{Filter, Leaving, heard::Heard},
     choice::{Choices, Stream},
 };
 
@@ -26,7 +26,8 @@ const REMEMBERED: usize = 64;
 /// An equivocating validator.
 #[derive(Debug)]
 pub(super) struct Equivocate {
-    node: PeerId,
+    /// Whose halves these are: companions choose the same.
+    story: PeerId,
     key: Arc<dyn Sign>,
     address: Address,
     choices: Choices,
@@ -39,10 +40,10 @@ pub(super) struct Equivocate {
 }
 
 impl Equivocate {
-    pub(super) fn new(node: PeerId, key: Arc<dyn Sign>, choices: Choices) -> Self {
+    pub(super) fn new(story: PeerId, key: Arc<dyn Sign>, choices: Choices) -> Self {
         let (own, second) = (BTreeMap::new(), BTreeMap::new());
         Self {
-            node,
+            story,
             address: key.public_key().address(),
             key,
             choices,
@@ -55,7 +56,7 @@ impl Equivocate {
     /// Whether `to` belongs to the half that hears the second story in this round.
     fn hears_second(&self, to: PeerId, height: u64, round: u32) -> bool {
         let coords = [
-            u64::from(self.node.0),
+            u64::from(self.story.0),
             height,
             u64::from(round),
             u64::from(to.0),
@@ -104,9 +105,10 @@ impl Equivocate {
         Some(second)
     }
 
-    fn second_vote(&self, vote: &Vote) -> Vote {
+    fn second_vote(&self, vote: &Vote, heard: &Heard) -> Vote {
         let at = (vote.height.0, vote.round.0);
-        let made_up = self.second.get(&at).map(|(id, _)| *id);
+        // Perhaps a companion made one up.
+        let made_up = heard.second(at);
         let block = match (vote.block, made_up) {
             (Some(_), None) => None,
             (_, made_up) => made_up,
@@ -151,7 +153,7 @@ impl Equivocate {
     }
 
     /// What the second half hears instead of a message.
-    fn instead(&mut self, message: &Message, to: PeerId) -> Vec<Message> {
+    fn instead(&mut self, message: &Message, to: PeerId, heard: &Heard) -> Vec<Message> {
         let hears = |height: u64, round: u32| self.hears_second(to, height, round);
         match message {
             Message::Proposal(p) if hears(p.height.0, p.round.0) => self
@@ -177,7 +179,7 @@ impl Equivocate {
                 .collect()
             }
             Message::Vote(v) if v.address == self.address && hears(v.height.0, v.round.0) => {
-                vec![Message::Vote(self.second_vote(v))]
+                vec![Message::Vote(self.second_vote(v, heard))]
             }
             Message::NewRoundStep { .. }
             | Message::NewValidBlock { .. }
@@ -196,10 +198,10 @@ impl Equivocate {
 }
 
 impl Filter for Equivocate {
-    fn filter(&mut self, to: PeerId, frame: Frame) -> Vec<Frame> {
+    fn filter(&mut self, to: PeerId, frame: Frame, heard: &mut Heard) -> Vec<Leaving> {
         self.changed = false;
         let Ok(contents) = frame.contents() else {
-            return vec![frame];
+            return vec![frame.into()];
         };
         // The whole frame is learned first: a proposal's block is needed for its replacement.
         for message in contents.messages.iter() {
@@ -227,9 +229,12 @@ impl Filter for Equivocate {
                 | Message::BlockSync(_) => {}
             }
         }
+        for (at, (block, _)) in &self.second {
+            heard.note_second(*at, *block);
+        }
         let (mut messages, mut out_of_turn) = (Vec::new(), Vec::new());
         for message in contents.messages.iter() {
-            messages.extend(self.instead(message, to));
+            messages.extend(self.instead(message, to, heard));
             out_of_turn.extend(self.usurp(message));
         }
         self.changed = *messages != *contents.messages || !out_of_turn.is_empty();
@@ -237,7 +242,7 @@ impl Filter for Equivocate {
         let full = frames
             .into_iter()
             .filter(|(_, messages)| !messages.is_empty());
-        full.map(|(channel, messages)| Frame::encode(channel, messages))
+        full.map(|(channel, messages)| Frame::encode(channel, messages).into())
             .collect()
     }
 

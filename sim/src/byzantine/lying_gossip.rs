@@ -15,7 +15,7 @@ use engine::{
 };
 
 use crate::{
-    byzantine::Filter,
+    byzantine::{Filter, Leaving, heard::Heard},
     choice::{Choices, Draw, Stream},
 };
 
@@ -74,10 +74,9 @@ impl LyingGossip {
         let mut lies = (0..TRIES).map(|_| lie(&mut draw, message));
         lies.find(|told| told != message).unwrap_or(first)
     }
-}
 
-impl Filter for LyingGossip {
-    fn filter(&mut self, to: PeerId, frame: Frame) -> Vec<Frame> {
+    /// The frames that leave.
+    fn say(&mut self, to: PeerId, frame: Frame) -> Vec<Frame> {
         self.lied = false;
         let Ok(contents) = frame.contents() else {
             return vec![frame];
@@ -105,6 +104,13 @@ impl Filter for LyingGossip {
                 .collect()
         };
         channels.into_iter().map(on).flat_map(chunks).collect()
+    }
+}
+
+impl Filter for LyingGossip {
+    fn filter(&mut self, to: PeerId, frame: Frame, _heard: &mut Heard) -> Vec<Leaving> {
+        let told = self.say(to, frame);
+        told.into_iter().map(Leaving::from).collect()
     }
 
     fn count(&mut self) -> Option<&'static str> {
@@ -198,7 +204,7 @@ fn other_block(draw: &mut Draw, block: Option<BlockId>) -> Option<BlockId> {
 }
 
 /// A lie of the same kind.
-fn lie(draw: &mut Draw, message: &Message) -> Message {
+pub(super) fn lie(draw: &mut Draw, message: &Message) -> Message {
     match message {
         Message::NewRoundStep { .. } => lie_about_step(draw, message),
         Message::NewValidBlock { .. } => lie_about_block(draw, message),
@@ -382,7 +388,7 @@ mod tests {
     fn told(seed: u64, frame: &Frame) -> Vec<Frame> {
         let mut liar = LyingGossip::new(PeerId(1), Choices::new(seed), false);
         (0..200)
-            .flat_map(|_| liar.filter(PeerId(2), frame.clone()))
+            .flat_map(|_| liar.say(PeerId(2), frame.clone()))
             .collect()
     }
 
@@ -418,7 +424,7 @@ mod tests {
         for message in [step(5), has(0), has(3)] {
             let frame = Frame::encode(Channel::State, vec![message.clone()]);
             for _ in 0..200 {
-                let told = liar.filter(PeerId(2), frame.clone());
+                let told = liar.say(PeerId(2), frame.clone());
                 assert_ne!(
                     told[0].contents().map(|c| c.messages[0].clone()),
                     Ok(message.clone())

@@ -13,7 +13,7 @@ use engine::{
 };
 
 use crate::{
-    byzantine::Filter,
+    byzantine::{Filter, Leaving, heard::Heard},
     choice::{Choices, Stream},
 };
 
@@ -156,13 +156,13 @@ fn truncated(commit: &Commit) -> Commit {
 }
 
 impl Filter for LyingSync {
-    fn filter(&mut self, to: PeerId, frame: Frame) -> Vec<Frame> {
+    fn filter(&mut self, to: PeerId, frame: Frame, _heard: &mut Heard) -> Vec<Leaving> {
         self.lied = false;
         let Ok(contents) = frame.contents() else {
-            return vec![frame];
+            return vec![frame.into()];
         };
         if !matches!(contents.channel, Channel::State | Channel::BlockSync) {
-            return vec![frame];
+            return vec![frame.into()];
         }
         let told: Vec<Message> = contents
             .messages
@@ -173,7 +173,7 @@ impl Filter for LyingSync {
         if told.is_empty() {
             return Vec::new();
         }
-        vec![Frame::encode(contents.channel, told)]
+        vec![Frame::encode(contents.channel, told).into()]
     }
 
     fn count(&mut self) -> Option<&'static str> {

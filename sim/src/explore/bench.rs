@@ -16,7 +16,8 @@ use engine::{
 use super::{Ending, Stopwatch, clock, run_seed};
 use crate::{
     nemesis::{
-        Clients, CryptoMode, EmptyBlocksMs, Link, Links, MinMax, Overrides, Plan, TimeoutsMs,
+        Clients, CryptoMode, EmptyBlocksMs, Link, Links, MinMax, Overrides, Plan, Script,
+        TimeoutsMs,
     },
     outcome::{Outcome, RunOptions, Verdict},
     runtime,
@@ -297,6 +298,7 @@ pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan 
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        script: Script::default(),
     }
 }
 

@@ -70,6 +70,17 @@ mod tests {
             Behaviour::AlwaysLyingGossip,
             Behaviour::Silent,
             Behaviour::LyingSync,
+            Behaviour::Amnesia,
+            Behaviour::HiddenLock,
+            Behaviour::Withhold,
+            Behaviour::Stale,
+            Behaviour::Mutate,
+            Behaviour::Replay,
+            Behaviour::Garbage,
+            Behaviour::Flood,
+            Behaviour::Slow,
+            Behaviour::Scripted,
+            Behaviour::Twin,
         ] {
             let written = serde_json::to_value(behaviour).unwrap();
             assert_eq!(written, behaviour.name());

@@ -1,12 +1,16 @@
 //! What goes wrong: plans and how seeds draw them.
+mod attacks;
+mod byzantine;
 mod clocks;
 mod crashes;
 mod draw;
 mod fault;
+mod grammar;
 mod links;
 mod plan;
 mod powers;
 mod reconfigure;
+mod script;
 mod words;
 
 pub use clocks::{ClockDrift, ClockFreeze, ClockStep, Pause};
@@ -18,3 +22,4 @@ pub use plan::{
     Behaviour, Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Link, MinMax, ParamsChange,
     Plan, TimeoutsMs, Via,
 };
+pub use script::{Hold, Line, Say, Script, Slot};

@@ -12,7 +12,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Links};
+use super::{Fault, Links, Script};
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,9 @@ pub struct Plan {
     /// What goes wrong, and when.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// What scripted validators say, and what is held back from whom.
+    #[serde(default, skip_serializing_if = "Script::is_empty")]
+    pub script: Script,
 }
 
 /// The least and the most of something drawn uniformly.
@@ -260,6 +263,29 @@ pub enum Behaviour {
     /// Claims blocks that nobody has, and answers questions for blocks with other ones, with
     /// nothing, or not.
     LyingSync,
+    /// Forgets its lock: votes for other blocks after it has precommitted one.
+    Amnesia,
+    /// Gives its votes to one correct validator only.
+    HiddenLock,
+    /// Keeps proposals, parts and votes from drawn sets of nodes.
+    Withhold,
+    /// Votes for rounds and heights behind and ahead, too.
+    Stale,
+    /// Changes one field of every fourth message.
+    Mutate,
+    /// Sends old frames again.
+    Replay,
+    /// Sends bytes that mean nothing.
+    Garbage,
+    /// Says the same over and over.
+    Flood,
+    /// Sends what it signs about when the others give up waiting.
+    Slow,
+    /// Says what the plan's script says.
+    Scripted,
+    /// One of several correct nodes with one key, each with its own part of the network: all
+    /// nodes with this behaviour have the key of the first of them.
+    Twin,
 }
 
 impl Behaviour {
@@ -272,6 +298,17 @@ impl Behaviour {
             Self::AlwaysLyingGossip => "always_lying_gossip",
             Self::Silent => "silent",
             Self::LyingSync => "lying_sync",
+            Self::Amnesia => "amnesia",
+            Self::HiddenLock => "hidden_lock",
+            Self::Withhold => "withhold",
+            Self::Stale => "stale",
+            Self::Mutate => "mutate",
+            Self::Replay => "replay",
+            Self::Garbage => "garbage",
+            Self::Flood => "flood",
+            Self::Slow => "slow",
+            Self::Scripted => "scripted",
+            Self::Twin => "twin",
         }
     }
 }

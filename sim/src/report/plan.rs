@@ -41,6 +41,17 @@ fn byzantine(plan: &Plan) -> Option<String> {
                 Behaviour::AlwaysLyingGossip => "always lies in gossip",
                 Behaviour::Silent => "is silent",
                 Behaviour::LyingSync => "lies in block sync",
+                Behaviour::Amnesia => "forgets its lock",
+                Behaviour::HiddenLock => "hides its votes",
+                Behaviour::Withhold => "withholds",
+                Behaviour::Stale => "votes out of time",
+                Behaviour::Mutate => "gets fields wrong",
+                Behaviour::Replay => "repeats old frames",
+                Behaviour::Garbage => "sends garbage",
+                Behaviour::Flood => "floods",
+                Behaviour::Slow => "is slow",
+                Behaviour::Scripted => "follows a script",
+                Behaviour::Twin => "is a twin",
             };
             format!("n{} {what}", b.node)
         })
@@ -76,6 +87,10 @@ fn swarm(plan: &Plan) -> String {
             _ => counted(count, name),
         })
         .collect();
+    let holds = plan.script.holds.iter().filter(|hold| !hold.off).count();
+    if holds > 0 {
+        parts.push(counted(holds as u64, "hold"));
+    }
     let changes = plan.changes.len() + plan.params.len();
     if changes > 0 {
         parts.push(counted(changes as u64, "reconfiguration"));

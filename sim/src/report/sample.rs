@@ -7,7 +7,7 @@ use engine::types::PeerId;
 use crate::{
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, Plan, TimeoutsMs, Unsynced, When,
+        MinMax, Plan, Script, TimeoutsMs, Unsynced, When,
     },
     oracle::Violation,
     outcome::{Outcome, Verdict},
@@ -70,6 +70,7 @@ fn plan() -> Plan {
         changes: Vec::new(),
         params: Vec::new(),
         faults: vec![fault(100, crash), fault(300, partition)],
+        script: Script::default(),
     }
 }
 

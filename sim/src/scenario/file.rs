@@ -11,7 +11,7 @@ use crate::{
     disk::Side,
     nemesis::{
         Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, OwnMessage, ParamsChange, Plan, TimeoutsMs, When,
+        MinMax, OwnMessage, ParamsChange, Plan, Script, TimeoutsMs, When,
     },
 };
 
@@ -55,6 +55,8 @@ struct File {
     params_change: Vec<ParamsChange>,
     #[serde(default)]
     fault: Vec<Spanned<Table>>,
+    #[serde(default)]
+    script: Script,
     #[serde(default)]
     expect: Expect,
 }
@@ -233,6 +235,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         changes: file.change.iter().map(|c| *c.get_ref()).collect(),
         params: file.params_change.clone(),
         faults,
+        script: file.script.clone(),
     };
     check(source, file, &plan)?;
     Ok(plan)

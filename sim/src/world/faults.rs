@@ -119,7 +119,7 @@ impl World {
     }
 
     /// Whether a node has signed a message itself, and does not relay another's.
-    fn is_own(&self, message: &Message, node: PeerId) -> bool {
+    pub(super) fn is_own(&self, message: &Message, node: PeerId) -> bool {
         match message {
             Message::Vote(vote) => vote.address == self.hosts[usize::from(node.0)].address,
             Message::Proposal(proposal) => {
@@ -247,6 +247,7 @@ impl World {
         self.heal_clocks();
         self.resume_all();
         self.unclog_all();
+        self.holds.lift();
         self.lift_bandwidth();
         for node in self.nodes() {
             let outside = !core.contains(&node) && self.is_correct(node);

@@ -9,6 +9,7 @@ use engine::{
 };
 
 use crate::{
+    byzantine::key_holder,
     choice::{Choices, Stream},
     clock::{NodeClock, START},
     disk::SimDisk,
@@ -81,9 +82,11 @@ pub(crate) fn engine_validator(
         preallocate_bytes: 0,
         ..wal::Options::default()
     };
+    let node = u16::try_from(index).unwrap_or(u16::MAX);
+    let signer = &cast.signers[usize::from(key_holder(plan, node))];
     let keys = Keys {
         verify: std::sync::Arc::clone(&cast.verify),
-        sign: Some(std::sync::Arc::clone(&cast.signers[index])),
+        sign: Some(std::sync::Arc::clone(signer)),
     };
     let config = Config {
         timeouts,
@@ -102,11 +105,12 @@ impl Host {
     pub(super) fn new(index: usize, plan: &Plan, choices: &Choices, cast: &Cast) -> Self {
         let node = PeerId(u16::try_from(index).unwrap_or(u16::MAX));
         let validator = engine_validator(index, plan, choices, cast);
+        let signer = &cast.signers[usize::from(key_holder(plan, node.0))];
         let offset = plan.clock_offsets_ms.get(index).copied().unwrap_or(0);
         Self {
             validator: Box::new(validator),
-            key: cast.signers[index].public_key(),
-            address: cast.signers[index].public_key().address(),
+            key: signer.public_key(),
+            address: signer.public_key().address(),
             clock: NodeClock::new(offset.saturating_mul(1_000_000)),
             disk: SimDisk::new(node, choices.clone()),
             up: false,

@@ -11,6 +11,7 @@ mod clients;
 mod crash;
 mod disks;
 mod faults;
+mod hold;
 mod host;
 mod keys;
 mod links;
@@ -26,6 +27,7 @@ mod validator;
 use std::{collections::BTreeMap, sync::Arc};
 
 use engine::{
+    codec::Frame,
     node::{Input, Output, Timer},
     types::{Height, PeerId, Span, Time},
 };
@@ -38,7 +40,7 @@ pub(crate) use setup::{genesis, setup};
 pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
-    byzantine::Filter,
+    byzantine::Filters,
     choice::Choices,
     clock::START,
     disk::SimDisk,
@@ -49,6 +51,7 @@ use crate::{
     trace::{Digest, Event, What},
     workload::Workload,
     world::{
+        hold::Holds,
         host::Host,
         links::{Parcel, new_network},
         paces::Paused,
@@ -65,6 +68,13 @@ enum Pending {
     Deliver(Parcel),
     /// A packet has left its sender, on a link with limited bandwidth.
     Depart { from: PeerId, to: PeerId },
+    /// A byzantine node sends what it has held back.
+    Late {
+        from: PeerId,
+        incarnation: u32,
+        to: PeerId,
+        frame: Frame,
+    },
     /// A timer fires, unless it was armed again.
     Fire {
         node: PeerId,
@@ -131,7 +141,9 @@ pub struct World {
     /// Where links have limited bandwidth: what waits to leave.
     uplinks: Option<Uplinks<Parcel>>,
     verify: Arc<dyn engine::crypto::Verify>,
-    filters: BTreeMap<PeerId, Box<dyn Filter>>,
+    filters: Filters,
+    /// What the script holds back.
+    holds: Holds,
     judge: Judge,
     /// The healed core, once the faults are over.
     core: Vec<PeerId>,
@@ -179,7 +191,7 @@ impl World {
             .map(|i| Host::new(i, &plan, &choices, &cast))
             .collect();
         let network = new_network(&plan, &choices);
-        let filters = crate::byzantine::filters(&plan, &cast, &choices);
+        let filters = Filters::new(&plan, &cast, &choices);
         let waiting = (0..plan.faults.len())
             .filter(|i| faults::waits(&plan.faults[*i]))
             .collect();
@@ -193,6 +205,7 @@ impl World {
             uplinks: links::uplinks(&plan),
             verify: Arc::clone(&cast.verify),
             filters,
+            holds: Holds::new(&plan.script.holds),
             core: Vec::new(),
             liveness: None,
             judge: Judge::new(setup),
@@ -266,6 +279,12 @@ impl World {
         match pending {
             Pending::Deliver(parcel) => self.deliver(parcel),
             Pending::Depart { from, to } => self.depart(from, to),
+            Pending::Late {
+                from,
+                incarnation,
+                to,
+                frame,
+            } => self.send_late(from, incarnation, to, frame),
             Pending::Fire { node, timer, armed } => self.fire(node, timer, armed),
             Pending::Disk {
                 node,

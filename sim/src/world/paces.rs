@@ -29,6 +29,7 @@ impl Pending {
     fn needs(&self) -> Option<PeerId> {
         match self {
             Self::Deliver(parcel) => Some(parcel.to),
+            Self::Late { from, .. } => Some(*from),
             Self::Fire { node, .. } | Self::Disk { node, .. } | Self::Connection { node, .. } => {
                 Some(*node)
             }

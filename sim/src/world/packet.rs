@@ -4,10 +4,11 @@
 use engine::{
     codec::Frame,
     node::Input,
-    types::{Message, PeerId, SyncMessage, Time, sha256},
+    types::{Message, PeerId, Span, SyncMessage, Time, sha256},
 };
 
 use crate::{
+    byzantine::Leaving,
     choice::Stream,
     network::{Fate, PacketName, damage},
     trace::What,
@@ -57,16 +58,32 @@ fn about_sync(message: &SyncMessage) -> ((u64, u32), u8) {
 impl World {
     /// A node hands a frame to the link. A byzantine node's filter may put others in its place.
     pub(super) fn send(&mut self, from: PeerId, to: PeerId, frame: Frame) {
-        if let Some(mut filter) = self.filters.remove(&from) {
-            let frames = filter.filter(to, frame);
-            if let Some(what) = filter.count() {
-                self.count(what);
-            }
-            self.filters.insert(from, filter);
-            for frame in frames {
+        let Some((frames, counts)) = self.filters.send(from, to, &frame) else {
+            self.send_one(from, to, frame);
+            return;
+        };
+        if let Some(what) = counts {
+            self.count(what);
+        }
+        for Leaving { frame, after } in frames {
+            if after == Span::ZERO {
                 self.send_one(from, to, frame);
+            } else {
+                let incarnation = self.host(from).starts;
+                let late = Pending::Late {
+                    from,
+                    incarnation,
+                    to,
+                    frame,
+                };
+                self.queue.push(self.now.after(after), late);
             }
-        } else {
+        }
+    }
+
+    /// What a byzantine node held back leaves, unless it has crashed meanwhile.
+    pub(super) fn send_late(&mut self, from: PeerId, incarnation: u32, to: PeerId, frame: Frame) {
+        if self.host(from).starts == incarnation {
             self.send_one(from, to, frame);
         }
     }
@@ -88,14 +105,16 @@ impl World {
         );
         let incarnation = self.host(from).starts;
         let session = self.sessions.number(from, to);
-        self.hand_to_link(Parcel {
+        let parcel = Parcel {
             packet,
             from,
             incarnation,
             session,
             to,
             frame,
-        });
+        };
+        self.note_stand(&parcel);
+        self.hand_to_link(parcel);
     }
 
     /// A packet is on its way: the network decides what becomes of it.
@@ -105,6 +124,10 @@ impl World {
         };
         let (hr, kind) = about(&parcel.frame);
         let (from, to, packet) = (parcel.from, parcel.to, parcel.packet);
+        if self.is_held(&parcel) {
+            self.drop_packet(to, packet, "held");
+            return;
+        }
         let fate = self
             .network
             .route(&self.choices, self.now, (from, to), hr, kind);
@@ -187,6 +210,10 @@ impl World {
             host.known[usize::from(from.0)] = incarnation;
             self.sessions.is_back(from, to);
             self.input(to, Input::Connected(from));
+        }
+        if !self.filters.receive(from, to, &frame) {
+            self.drop_packet(to, packet, "deaf");
+            return;
         }
         self.delivered += 1;
         self.emit(

@@ -73,7 +73,7 @@ impl World {
         if self.clogs.active.is_empty() || !self.clogs.hold(parcel.from, parcel.to) {
             return Some(parcel);
         }
-        self.count("held");
+        self.count("clogged");
         self.clogs.held.push(parcel);
         None
     }

@@ -12,8 +12,8 @@ mod faults;
 use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
-        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, Plan, crashes::draw_swap,
-        links::draw_links, reconfigure,
+        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, Plan, Script, byzantine,
+        crashes::draw_swap, links::draw_links, reconfigure,
     },
 };
 
@@ -70,6 +70,12 @@ pub(super) enum Option_ {
     Bandwidth = 40,
     Disks = 50,
     RetainBlocks = 60,
+    Mix = 80,
+    OneBehaviour = 81,
+    Companions = 82,
+    Calm = 83,
+    Templates = 84,
+    Grammar = 85,
     Spread = 90,
     Lopsided = 91,
     Reorder = 92,
@@ -134,6 +140,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        script: Script::default(),
         powers,
     };
     // A height without faults takes about four link delays and the commit timeout.
@@ -145,6 +152,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5 + wait_ms;
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
+        byzantine::draw_cast(&choices, &mut plan, overrides);
         if !overrides.beyond_one_third {
             reconfigure::draw(&choices, &mut plan, height_ms);
             if plan.powers.len() > 1 && plan.one_may_decide_alone() {
@@ -159,6 +167,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         disks::draw(&choices, &mut plan, height_ms);
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
+        byzantine::draw_script(&choices, &mut plan, height_ms);
     }
     plan.retain_blocks = draw_retain_blocks(&choices, &plan);
     Ok(plan)
@@ -231,7 +240,7 @@ fn draw_late_start(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec<u64> {
 /// Where blocks are synced, every third byzantine validator lies about them instead.
 fn draw_lies(choices: &Choices, plan: &mut Plan) {
     let lies = swarm(choices, Option_::LyingSync).below(3) == 0;
-    if plan.block_sync && lies {
+    if plan.block_sync && lies && byzantine::mix(choices) == byzantine::Mix::Noise {
         for byzantine in &mut plan.byzantine {
             byzantine.behaviour = Behaviour::LyingSync;
         }
