@@ -295,6 +295,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         faults_end_ms: 8_000,
                         changes: Vec::new(),
                         params: Vec::new(),
+                        overrides: Vec::new(),
                         faults: faults
                             .into_iter()
                             .filter(|f| names_nodes_below(f, nodes))

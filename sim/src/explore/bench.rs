@@ -292,6 +292,7 @@ fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan {
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        overrides: Vec::new(),
     }
 }
 

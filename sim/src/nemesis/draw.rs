@@ -99,6 +99,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        overrides: Vec::new(),
         powers,
     };
     // A height without faults takes about four link delays and the commit timeout.

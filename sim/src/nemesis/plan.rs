@@ -12,7 +12,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Side;
+use crate::{choice::Decision, disk::Side};
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct Plan {
     /// What goes wrong, and when.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// Single decisions that are given instead of drawn.
+    #[serde(default, rename = "override", skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Decision>,
 }
 
 /// The least and the most of something drawn uniformly.

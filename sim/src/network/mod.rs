@@ -288,12 +288,20 @@ fn fate(choices: &Choices, now: Time, name: &PacketName, model: &LinkModel) -> F
     let mut draw = choices.draw(Stream::LinkPacket, coords);
     let [loss, duplicate, first, second] = std::array::from_fn(|_| draw.next_u64());
     let given = |stream| choices.overridden(stream, coords);
-    let yes = |stream, ratio: Ratio, word| given(stream).map_or(ratio.hit(word), |v| v != 0);
+    let yes = |stream, ratio: Ratio, word| {
+        let given = given(stream);
+        let decided = given.map_or(ratio.hit(word), |v| v != 0);
+        if given.is_some() || !ratio.is_never() {
+            choices.note(stream, coords, u64::from(decided));
+        }
+        decided
+    };
 
     if yes(Stream::LinkLoss, model.loss, loss) {
         return Fate::Dropped(DropReason::Loss);
     }
     let first_ns = given(Stream::LinkLatency).unwrap_or_else(|| model.latency.at(first));
+    choices.note(Stream::LinkLatency, coords, first_ns);
     let arrival = |latency_ns| Time(now.0.saturating_add(latency_ns));
     if yes(Stream::LinkDuplicate, model.duplicate, duplicate) {
         return Fate::Twice {

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::explore::{Bench, Ending, Failure, Finished, Markers, Summary};
+use crate::{
+    choice::Decision,
+    explore::{Bench, Ending, Failure, Finished, Markers, Summary},
+    scenario::{Recorded, SOURCE, Schedule},
+};
 
 #[derive(Serialize)]
 pub(super) struct Run<'a> {
@@ -51,6 +55,33 @@ pub(super) fn run(finished: &Finished) -> Run<'_> {
         faults: &outcome.faults,
         oracles: &outcome.oracles,
         violations: violations(finished, ending),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Replayed<'a> {
+    schema: &'static str,
+    path: String,
+    recorded: Option<&'a Recorded>,
+    source: &'static str,
+    same: Option<bool>,
+    idle_overrides: &'a [Decision],
+    run: Run<'a>,
+    exit: u8,
+}
+
+/// A schedule that was run again.
+pub(super) fn replayed<'a>(schedule: &'a Schedule, finished: &'a Finished) -> Replayed<'a> {
+    let recorded = schedule.recorded.as_ref();
+    Replayed {
+        schema: "sim.schedule/1",
+        path: schedule.path.display().to_string(),
+        recorded,
+        source: SOURCE,
+        same: recorded.map(|_| finished.difference.is_none()),
+        idle_overrides: &finished.outcome.idle_overrides,
+        run: run(finished),
+        exit: finished.ending().exit(),
     }
 }
 

@@ -24,7 +24,7 @@ use std::{
     io::{self, Write},
 };
 
-pub use files::Kept;
+pub use files::{Kept, save_schedule};
 pub use log::log_engine;
 pub use replay::replay_exit;
 pub use style::Style;

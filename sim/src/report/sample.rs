@@ -67,6 +67,7 @@ fn plan() -> Plan {
         changes: Vec::new(),
         params: Vec::new(),
         faults: vec![fault(100, crash), fault(300, partition)],
+        overrides: Vec::new(),
     }
 }
 
@@ -90,6 +91,8 @@ pub(crate) fn passed() -> Outcome {
         violations: Vec::new(),
         panic: None,
         trace: Vec::new(),
+        decisions: Vec::new(),
+        idle_overrides: Vec::new(),
         disks: Vec::new(),
     }
 }

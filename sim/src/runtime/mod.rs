@@ -91,6 +91,8 @@ fn harness_failure(plan: &Plan, what: &str) -> Outcome {
         violations: Vec::new(),
         panic: Some(what.to_owned()),
         trace: Vec::new(),
+        decisions: Vec::new(),
+        idle_overrides: Vec::new(),
         disks: Vec::new(),
     }
 }

@@ -54,9 +54,9 @@ impl Host {
     pub(super) fn new(index: usize, plan: &Plan, choices: &Choices, cast: &Cast) -> Self {
         let node = PeerId(u16::try_from(index).unwrap_or(u16::MAX));
         let timeouts = plan.timeouts.to_engine();
-        let seed = choices
-            .draw(Stream::GossipPick, [u64::from(node.0), 0, 0, 0])
-            .next_u64();
+        let coords = [u64::from(node.0), 0, 0, 0];
+        let seed = choices.draw(Stream::GossipPick, coords).next_u64();
+        choices.note(Stream::GossipPick, coords, seed);
         let gossip = engine::gossip::Config {
             seed,
             ..plan.gossip()

@@ -32,7 +32,7 @@ pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filter,
-    choice::Choices,
+    choice::{Choices, Decision},
     clock::START,
     nemesis::Plan,
     network::{CutId, Network, Uplinks},
@@ -112,6 +112,8 @@ pub struct World {
     workload: Workload,
     options: RunOptions,
     trace: Vec<Event>,
+    /// The decisions between the events, if those are kept.
+    decisions: Vec<(u64, Time, Decision)>,
     phase: Phase,
     seq: u64,
     packets: u64,
@@ -138,7 +140,7 @@ impl World {
     pub fn new(plan: Plan, options: RunOptions) -> Self {
         let nodes = plan.powers.len();
         assert!(nodes > 0, "a plan has at least one node");
-        let choices = Choices::new(plan.seed);
+        let choices = setup::choices(&plan, options);
         let cast = Cast::new(nodes, plan.crypto);
         let setup = setup(&plan, &cast);
         let hosts = (0..nodes)
@@ -167,6 +169,7 @@ impl World {
             workload,
             options,
             trace: Vec::new(),
+            decisions: Vec::new(),
             phase: Phase::Faults,
             seq: 0,
             packets: 0,
@@ -272,6 +275,8 @@ impl World {
             violations: violation.into_iter().collect(),
             panic,
             trace: self.trace,
+            decisions: self.decisions,
+            idle_overrides: self.choices.idle_overrides(),
             disks: self.hosts.into_iter().map(|host| host.disk).collect(),
         }
     }
@@ -292,6 +297,9 @@ impl World {
             None => Ok(()),
         });
         if self.options.trace {
+            let made = self.choices.take_decisions().into_iter();
+            let (seq, time) = (event.seq, event.time);
+            self.decisions.extend(made.map(|made| (seq, time, made)));
             self.trace.push(event);
         }
         if self.violation.is_none() {

@@ -9,8 +9,21 @@ use crate::{
     clock::START,
     nemesis::{FaultKind, Plan},
     oracle::{Member, Setup},
+    outcome::RunOptions,
     world::Cast,
 };
+
+/// The decisions of the run: the seed's, but for those that the plan gives.
+pub(super) fn choices(plan: &Plan, options: RunOptions) -> Choices {
+    let given = plan.overrides.iter();
+    let overrides = given.map(|d| ((d.stream, d.at), d.value)).collect();
+    let choices = Choices::new(plan.seed).with_overrides(&overrides);
+    if options.trace {
+        choices.recorded()
+    } else {
+        choices
+    }
+}
 
 /// What the judges know before the run.
 pub(super) fn setup(plan: &Plan, cast: &Cast) -> Setup {
