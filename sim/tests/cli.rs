@@ -176,16 +176,22 @@ fn a_sweep_says_the_same_with_any_number_of_threads() {
 fn a_sweep_in_json_ends_with_its_summary() {
     let said = with(&["sweep", "--seeds", "0..20", "--json"], &[]);
     let summary = object(said.out.lines().last().unwrap());
-    assert_eq!(summary["schema"], "sim.sweep/1");
+    assert_eq!(summary["schema"], "sim.sweep/2");
     assert_eq!(
         (&summary["seeds"], &summary["failed"]),
         (&20.into(), &0.into())
     );
     assert!(summary["seeds_per_cpu_s"].is_u64());
     // Seeds 0 and 16 ran with both kinds of signatures.
+    let counts = &summary["counts"];
+    assert_eq!(counts["crypto.ideal"], 20);
+    assert_eq!(counts["crypto.ed25519"], 2);
     let markers = &summary["markers"];
-    assert_eq!(markers["crypto.ideal"], 20);
-    assert_eq!(markers["crypto.ed25519"], 2);
+    assert_eq!(markers["ed25519"]["seeds"], 2);
+    assert_eq!(markers["ed25519"]["first"], 0);
+    assert_eq!(markers["crash"]["first"], Value::Null);
+    let missed = summary["missed"].as_array().unwrap();
+    assert!(missed.contains(&"crash".into()) && !missed.contains(&"ed25519".into()));
 }
 
 #[test]
@@ -446,4 +452,60 @@ fn a_schedule_that_is_broken_missing_or_no_directory_is_refused() {
     let console = call(&["replay", "s.toml", "--console"]);
     assert_eq!(console.code, 2);
     assert!(console.err.contains("is no directory"), "{}", console.err);
+}
+
+#[test]
+fn a_sweep_that_misses_a_required_marker_exits_with_1_and_names_it() {
+    let said = with(&["sweep", "--seeds", "0..3", "--require-markers"], &[]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.out.starts_with("FAIL   3 seeds passed, but "),
+        "{}",
+        said.out
+    );
+    let missed = said.out.lines().find(|line| line.contains(" missed "));
+    assert!(
+        missed.unwrap().contains("evidence_committed"),
+        "{}",
+        said.out
+    );
+    assert_eq!(with(&["sweep", "--seeds", "0..3"], &[]).code, 0);
+}
+
+#[test]
+fn help_lists_what_is_judged_and_what_must_be_reached() {
+    let invariants = call(&["help", "invariants"]);
+    assert_eq!((invariants.code, invariants.err.as_str()), (0, ""));
+    for (name, statement, source) in sim::oracle::ORACLES {
+        for part in [name, statement, source] {
+            assert!(invariants.out.contains(part), "{part}");
+        }
+    }
+    let markers = call(&["help", "markers"]);
+    for marker in sim::markers::Marker::ALL {
+        assert!(markers.out.contains(marker.sentence()), "{marker}");
+    }
+    let written = std::fs::read_to_string(root().join("docs/MARKERS.md")).unwrap();
+    assert_eq!(call(&["help", "markers", "--markdown"]).out, written);
+    let first = object(
+        call(&["help", "markers", "--json"])
+            .out
+            .lines()
+            .next()
+            .unwrap(),
+    );
+    assert_eq!(
+        (&first["schema"], &first["name"]),
+        (&"sim.marker/1".into(), &"round_1".into())
+    );
+
+    let own = call(&["scenario", "run", "--help"]);
+    assert_eq!(call(&["help", "scenario", "run"]).out, own.out);
+    let unknown = call(&["help", "invariant"]);
+    assert_eq!(unknown.code, 2);
+    assert!(
+        unknown.err.contains("topics: invariants, markers"),
+        "{}",
+        unknown.err
+    );
 }

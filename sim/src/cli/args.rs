@@ -10,6 +10,7 @@ use crate::nemesis::{CryptoMode, Overrides};
 /// Deterministic simulation of a BFT consensus engine: one seed, one run, one verdict.
 #[derive(Debug, Parser)]
 #[command(name = "sim", version, propagate_version = true, after_help = AFTER)]
+#[command(disable_help_subcommand = true)]
 pub(super) struct Cli {
     /// Runs this seed, like `sim run --seed N`.
     #[arg(long, value_name = "N", value_parser = values::seed)]
@@ -103,6 +104,8 @@ pub(super) enum Command {
     Wal(Wal),
     /// Measures speed and memory against their budgets.
     Bench(Bench),
+    /// Explains a topic (invariants, markers) or a command.
+    Help(Help),
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.
@@ -206,6 +209,9 @@ pub(super) struct Sweep {
     /// How many seeds at a time; all processors if not given.
     #[arg(long, short, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
+    /// Fails (1) if one of the situations that a search must reach never occurred.
+    #[arg(long)]
+    pub(super) require_markers: bool,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -293,6 +299,17 @@ pub(super) enum Bugs {
         #[arg(long)]
         record: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Help {
+    /// A topic: invariants, what is judged; markers, what a search must reach. Or a command, such
+    /// as scenario run.
+    #[arg(value_name = "TOPIC or COMMAND")]
+    pub(super) about: Vec<String>,
+    /// Prints the markers as docs/MARKERS.md holds them.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
 }
 
 #[derive(Debug, Args)]

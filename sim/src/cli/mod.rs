@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod directories;
+mod help;
 mod origin;
 mod schedules;
 mod values;
@@ -139,6 +140,7 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         Command::Bugs(bugs) => commands::bugs(&bugs, printer),
         Command::Wal(wal) => directories::wal(&wal, printer),
         Command::Replay(replay) => schedules::replay(&replay, printer),
+        Command::Help(about) => help::help(&about, printer),
         Command::Bench(bench) => commands::bench(&bench, printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.

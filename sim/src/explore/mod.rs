@@ -6,6 +6,7 @@
 mod bench;
 mod bench_log;
 mod clock;
+mod counts;
 mod crash_everywhere;
 mod ending;
 mod markers;
@@ -14,9 +15,10 @@ mod sweep;
 pub use bench::{Bench, Row, bench};
 pub use bench_log::bench_log;
 pub use clock::Stopwatch;
+pub use counts::Counts;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;
-pub use markers::Markers;
+pub use markers::{Hits, Markers};
 pub use sweep::{Failure, SeedRun, Snapshot, Summary, Sweep, SweepEvent, sweep};
 
 use crate::{

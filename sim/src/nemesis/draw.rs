@@ -60,6 +60,9 @@ pub(super) enum Option_ {
     LateStart = 31,
     LyingSync = 32,
     Bandwidth = 40,
+    AlwaysLying = 70,
+    Bulk = 71,
+    Blackout = 72,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -211,8 +214,17 @@ fn draw_tx_every(choices: &Choices, link: Link, empty_blocks: EmptyBlocksMs) -> 
     drawn
 }
 
-/// What clients do beside submitting: nothing in three of four runs.
+/// What clients do beside submitting: nothing in three of four runs. In every 32nd run they submit
+/// so much that blocks travel in several parts.
 fn draw_clients(choices: &Choices) -> Clients {
+    let mut draw = swarm(choices, Option_::Bulk);
+    if draw.below(32) == 0 {
+        return Clients {
+            burst: draw.between(80..=160),
+            large_ppm: 1_000_000,
+            ..Clients::default()
+        };
+    }
     let mut draw = swarm(choices, Option_::Clients);
     if draw.below(4) != 0 {
         return Clients::default();
@@ -274,7 +286,7 @@ fn draw_byzantine(
     }
     let behaviour = match kind {
         0 => Behaviour::Silent,
-        5 => Behaviour::LyingGossip,
+        5 => draw_liar(choices),
         _ => Behaviour::Equivocate,
     };
     let chosen = nodes.into_iter().take(usize::from(wanted));
@@ -290,6 +302,15 @@ fn draw_byzantine(
         "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is \
          promised; take fewer, more --validators, or say --beyond-one-third"
     ))
+}
+
+/// Every second validator that lies in gossip always does.
+fn draw_liar(choices: &Choices) -> Behaviour {
+    if swarm(choices, Option_::AlwaysLying).below(2) == 0 {
+        Behaviour::LyingGossip
+    } else {
+        Behaviour::AlwaysLyingGossip
+    }
 }
 
 /// In every fourth run one node starts when the others have decided some heights.

@@ -44,7 +44,41 @@ pub(super) fn draw_faults(choices: &Choices, plan: &Plan, height_ms: u64) -> Vec
             });
         }
     }
+    faults.extend(draw_blackout(choices, plan, window, height_ms));
     faults
+}
+
+/// In every 16th run all nodes crash at the same time, and come back one after the other.
+fn draw_blackout(choices: &Choices, plan: &Plan, window: u64, height_ms: u64) -> Vec<Fault> {
+    let mut draw = swarm(choices, Option_::Blackout);
+    if draw.below(16) != 0 {
+        return Vec::new();
+    }
+    let at = When::Time {
+        ms: draw.between(1..=window),
+    };
+    let nodes = 0..u16::try_from(plan.powers.len()).unwrap_or(u16::MAX);
+    let crash = |node| Fault {
+        at,
+        kind: FaultKind::Crash {
+            node: Some(node),
+            restart_after_ms: Some(draw_length(&mut draw, height_ms)),
+            disk: draw_disk(&mut draw),
+        },
+        off: false,
+    };
+    nodes.map(crash).collect()
+}
+
+/// What becomes of what was not synced; most often as drawn.
+fn draw_disk(draw: &mut Draw) -> Unsynced {
+    let disks = [
+        Unsynced::Torn,
+        Unsynced::Torn,
+        Unsynced::Lost,
+        Unsynced::Kept,
+    ];
+    draw.pick(&disks).copied().unwrap_or_default()
 }
 
 /// A crash at a node's own message hits that node.
@@ -152,13 +186,7 @@ fn draw_crash(draw: &mut Draw, plan: &Plan, height_ms: u64) -> FaultKind {
     let node = Some(draw_node(draw, plan));
     let never = draw.below(8) == 0;
     let after = draw_length(draw, height_ms);
-    let disks = [
-        Unsynced::Torn,
-        Unsynced::Torn,
-        Unsynced::Lost,
-        Unsynced::Kept,
-    ];
-    let disk = draw.pick(&disks).copied().unwrap_or_default();
+    let disk = draw_disk(draw);
     FaultKind::Crash {
         node,
         restart_after_ms: (!never).then_some(after),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     choice::Decision,
-    explore::{Bench, Ending, Failure, Finished, Markers, Summary},
+    explore::{Bench, Counts, Ending, Failure, Finished, Markers, Summary},
     scenario::{Recorded, SOURCE, Schedule},
 };
 
@@ -129,7 +129,9 @@ pub(super) struct Sweep<'a> {
     wall_ms: u64,
     interrupted: bool,
     exit: u8,
+    counts: &'a Counts,
     markers: &'a Markers,
+    missed: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -148,7 +150,7 @@ pub(super) fn sweep(summary: &Summary, exit: u8) -> Sweep<'_> {
     };
     let kinds = summary.kinds.iter();
     Sweep {
-        schema: "sim.sweep/1",
+        schema: "sim.sweep/2",
         first: summary.first,
         seeds: summary.seeds,
         failed: summary.failed,
@@ -159,7 +161,11 @@ pub(super) fn sweep(summary: &Summary, exit: u8) -> Sweep<'_> {
         wall_ms: summary.wall_ms,
         interrupted: summary.interrupted,
         exit,
+        counts: &summary.counts,
         markers: &summary.markers,
+        missed: (summary.markers.missed().iter())
+            .map(|marker| marker.name())
+            .collect(),
     }
 }
 

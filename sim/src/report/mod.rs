@@ -17,6 +17,7 @@ pub(crate) mod sample;
 mod scenario;
 mod style;
 mod sweep;
+mod topics;
 mod wal;
 
 use std::{

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine::types::PeerId;
 
 use crate::{
+    markers::Reached,
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, MinMax,
         Plan, TimeoutsMs, Unsynced, When,
@@ -90,6 +91,7 @@ pub(crate) fn passed() -> Outcome {
         oracles: counts(&[("agreement", 80), ("vote_once", 1_320)]),
         violations: Vec::new(),
         panic: None,
+        reached: Reached::default(),
         trace: Vec::new(),
         decisions: Vec::new(),
         idle_overrides: Vec::new(),

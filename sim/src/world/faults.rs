@@ -163,6 +163,7 @@ impl World {
         }
         let kind = self.plan.faults[index].kind.clone();
         self.count(fault_name(&kind));
+        self.observer.fault_began(&self.plan.faults[index]);
         self.emit(None, What::FaultBegan(kind.clone()));
         match kind {
             FaultKind::Partition { groups, for_ms } => {

@@ -12,6 +12,7 @@ use crate::{
     choice::{Choices, Stream},
     clock::{NodeClock, START},
     disk::SimDisk,
+    markers::LogSizes,
     nemesis::Plan,
     trace::What,
     world::{
@@ -159,7 +160,7 @@ impl Host {
     }
 
     /// How many bytes of log and sign state a crash could still take.
-    fn unsynced(&self) -> u64 {
+    pub(super) fn unsynced(&self) -> u64 {
         self.disk.unsynced_bytes(&format!("{DIR}/wal"))
             + self.disk.unsynced_bytes(&format!("{DIR}/sign_state"))
     }
@@ -191,6 +192,7 @@ impl World {
         let mut outputs = Vec::new();
         let host = self.host(node);
         host.up = true;
+        let log = (host.starts > 0).then(|| LogSizes::of(&host.disk));
         let local = host.clock.local(now);
         let started = {
             let _span = span(node, now).entered();
@@ -212,7 +214,9 @@ impl World {
                 host.last_lsn = None;
                 host.disk_free = now;
                 let incarnation = host.starts - 1;
-                if incarnation > 0 {
+                if let Some(before) = log {
+                    let after = LogSizes::of(&host.disk);
+                    self.observer.log_after_start(&before, &after);
                     self.count("restart");
                 }
                 let signed = self.host(node).signed();

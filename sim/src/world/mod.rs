@@ -34,6 +34,7 @@ use crate::{
     byzantine::Filter,
     choice::{Choices, Decision},
     clock::START,
+    markers::{LogSizes, Observer},
     nemesis::Plan,
     network::{CutId, Network, Uplinks},
     oracle::{Judge, Liveness, Violation},
@@ -104,6 +105,7 @@ pub struct World {
     verify: Arc<dyn engine::crypto::Verify>,
     filters: BTreeMap<PeerId, Box<dyn Filter>>,
     judge: Judge,
+    observer: Observer,
     /// The healed core, once the faults are over.
     core: Vec<PeerId>,
     /// Set when the faults are over.
@@ -164,6 +166,7 @@ impl World {
             filters,
             core: Vec::new(),
             liveness: None,
+            observer: setup::observer(&plan, &cast),
             judge: Judge::new(setup),
             digest: Digest::default(),
             workload,
@@ -249,7 +252,9 @@ impl World {
 
     /// What the run found, after [`World::run`].
     #[must_use]
-    pub fn outcome(self, panic: Option<String>) -> Outcome {
+    pub fn outcome(mut self, panic: Option<String>) -> Outcome {
+        let logs: Vec<_> = self.hosts.iter().map(|h| LogSizes::of(&h.disk)).collect();
+        self.observer.finish(&self.plan, &self.counts, &logs);
         let violation = self.violation.map(|v| *v);
         let verdict = match (&panic, &violation) {
             (Some(_), _) => Verdict::Panic,
@@ -274,6 +279,7 @@ impl World {
             oracles,
             violations: violation.into_iter().collect(),
             panic,
+            reached: self.observer.reached(),
             trace: self.trace,
             decisions: self.decisions,
             idle_overrides: self.choices.idle_overrides(),
@@ -291,6 +297,7 @@ impl World {
         };
         self.seq += 1;
         self.digest.observe(&event);
+        self.observer.observe(&event);
         let judged = self.judge.observe(&event);
         let judged = judged.and_then(|()| match &mut self.liveness {
             Some(liveness) => liveness.observe(&event),

@@ -7,6 +7,7 @@ use engine::types::{ChainId, Params, PeerId, Span, ValidatorUpdate};
 use crate::{
     choice::{Choices, Stream},
     clock::START,
+    markers::Observer,
     nemesis::{FaultKind, Plan},
     oracle::{Member, Setup},
     outcome::RunOptions,
@@ -23,6 +24,12 @@ pub(super) fn choices(plan: &Plan, options: RunOptions) -> Choices {
     } else {
         choices
     }
+}
+
+/// Who notes which situations are reached.
+pub(super) fn observer(plan: &Plan, cast: &Cast) -> Observer {
+    let keys: Vec<_> = cast.signers.iter().map(|key| key.public_key()).collect();
+    Observer::new(plan, &keys)
 }
 
 /// What the judges know before the run.
