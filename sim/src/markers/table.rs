@@ -47,16 +47,20 @@ markers! {
         Round1 = "round_1": "a node entered round 1 or a later one",
         Round2 = "round_2": "a node entered round 2 or a later one",
         Round5 = "round_5": "a node entered round 5 or a later one",
-        RoundSkipped = "round_skipped": "more than 1/3 of the votes of a later round drew a node there",
+        RoundSkipped = "round_skipped":
+            "more than 1/3 of the votes of a later round drew a node there",
         RoundsJumped = "rounds_jumped": "a node left out at least one round",
         DecidedRound1 = "decided_round_1": "a height was decided in round 1 or a later one",
         DecidedRound2 = "decided_round_2": "a height was decided in round 2 or a later one",
-        DecidedOlderRound = "decided_older_round": "a node decided by precommits of a round it had left",
+        DecidedOlderRound = "decided_older_round":
+            "a node decided by precommits of a round it had left",
         TimeoutPropose = "timeout_propose": "a node waited for a proposal in vain",
         TimeoutPrevote = "timeout_prevote": "a node waited for more prevotes in vain",
         TimeoutPrecommit = "timeout_precommit": "a node waited for more precommits in vain",
-        TimeoutCommit = "timeout_commit": "a node waited for late precommits until the time was over",
-        TimeoutEmpty = "timeout_empty_block": "a node proposed or waited without transactions at last",
+        TimeoutCommit = "timeout_commit":
+            "a node waited for late precommits until the time was over",
+        TimeoutEmpty = "timeout_empty_block":
+            "a node proposed or waited without transactions at last",
         ConsensusFired = "timer_consensus": "a timer of the consensus machine fired",
         GossipFired = "timer_gossip": "a timer of the gossip machine fired",
         BlockSyncFired = "timer_blocksync": "a timer of the block sync machine fired",
@@ -65,17 +69,22 @@ markers! {
         PrevoteNil = "prevote_nil": "a correct node prevoted nil",
         PrecommitNil = "precommit_nil": "a correct node precommitted nil",
         PrevoteNilLocked = "prevote_nil_locked": "a locked node prevoted nil",
-        PrevoteAgainstLock = "unlock": "a locked node prevoted another block, because of a later polka",
+        PrevoteAgainstLock = "unlock":
+            "a locked node prevoted another block, because of a later polka",
         Locked = "lock": "a node locked a block",
         LockedLate = "lock_round_1": "a node locked a block in round 1 or a later one",
         LockMoved = "lock_moved": "a node locked a block while it was locked on another one",
         Relocked = "relock": "a node locked its block again in a later round",
-        ValidNotLocked = "valid_without_lock": "a polka came too late to lock its block, and made it valid",
-        Reproposed = "proposal_with_polka": "a correct node proposed its valid block again, naming a polka",
+        ValidNotLocked = "valid_without_lock":
+            "a polka came too late to lock its block, and made it valid",
+        Reproposed = "proposal_with_polka":
+            "a correct node proposed its valid block again, naming a polka",
         NilPolka = "polka_nil": "more than 2/3 prevoted nil",
         LatePolka = "polka_late": "a polka of a round became complete at a node that had left it",
-        UnknownPolka = "polka_unknown_block": "more than 2/3 prevoted a block whose proposal was not complete at a node",
-        CommitUnknown = "commit_unknown_block": "more than 2/3 precommitted a block whose proposal was not complete at a node",
+        UnknownPolka = "polka_unknown_block":
+            "more than 2/3 prevoted a block whose proposal was not complete at a node",
+        CommitUnknown = "commit_unknown_block":
+            "more than 2/3 precommitted a block whose proposal was not complete at a node",
         LatePrecommit = "late_precommit": "a precommit came in time to enlarge the last commit",
         FutureVote = "future_round_vote": "a vote of a later round was kept",
         OldVote = "old_round_vote": "a vote of an earlier round was counted",
@@ -111,7 +120,8 @@ markers! {
     }
     "catching up" {
         CaughtUpByVotes = "caught_up_by_votes": "a node two heights behind decided by votes",
-        CaughtUpBySync = "caught_up_by_sync": "a node two heights behind took a block by block sync",
+        CaughtUpBySync = "caught_up_by_sync":
+            "a node two heights behind took a block by block sync",
         BlockSynced = "block_synced": "a block of block sync was verified and logged",
         LateStart = "late_start": "a node first started when others had decided",
         FollowerDecides = "follower_decides": "a node without power decided",
@@ -135,7 +145,8 @@ markers! {
         ValidatorReweighted = "validator_reweighted": "a block changed the power of a validator",
         ProposerRemoved = "proposer_removed": "a validator proposed the block that removed it",
         ParamsChanged = "parameters_changed": "a block changed the chain's parameters",
-        StaleChange = "configuration_outdated": "a configuration change came after a faster one and did nothing",
+        StaleChange = "configuration_outdated":
+            "a configuration change came after a faster one and did nothing",
     }
     "network" {
         Lost = "packet_lost": "a packet was lost by chance",
@@ -156,17 +167,21 @@ markers! {
         Crashed = "crash": "a node crashed",
         Restarted = "restart": "a node came back from its disk",
         RestartedTwice = "restart_twice": "a node came back a second time",
-        RestartedInHeight = "restart_in_height": "a node came back to a height in which it had signed",
-        RestartedLocked = "restart_locked": "a node came back to a height in which it had locked a block",
+        RestartedInHeight = "restart_in_height":
+            "a node came back to a height in which it had signed",
+        RestartedLocked = "restart_locked":
+            "a node came back to a height in which it had locked a block",
         ThirdDown = "third_down": "a third of the nodes was down after a crash",
         AllDown = "all_down": "all nodes were down after a crash",
         CrashInCommit = "crash_in_commit": "a node crashed while it made a decision durable",
         CrashInStart = "crash_in_start": "a node crashed while it started",
-        CrashAfterAppend = "crash_after_append": "a node crashed between writing its own message and the sync",
+        CrashAfterAppend = "crash_after_append":
+            "a node crashed between writing its own message and the sync",
         CrashAtOwn = "crash_at_own_message": "a node crashed when it sent its own message",
         FaultAtProposal = "fault_at_proposal": "a fault began when a proposal was sent",
         FaultAtTime = "fault_at_time": "a fault began at a given time",
-        UnsyncedLost = "unsynced_lost": "a crash lost everything in log or sign state that was not synced",
+        UnsyncedLost = "unsynced_lost":
+            "a crash lost everything in log or sign state that was not synced",
         UnsyncedTorn = "unsynced_torn": "a crash tore what was not synced in log or sign state",
         UnsyncedKept = "unsynced_kept": "a crash kept what was not synced in log or sign state",
         TornTailCut = "torn_tail_cut": "a start cut a torn tail off the log",
@@ -232,9 +247,9 @@ impl Reached {
 pub fn document() -> String {
     let mut text = "# Markers\n\n\
         Situations that a search must reach. A sweep counts in how many seeds each occurred;\n\
-        `sim sweep --require-markers` fails if one never did. `sim help markers` prints this list.\n\
-        Markers are read off the events of a run: they decide nothing in it, and no oracle asks \
-        them.\n"
+        `sim sweep --require-markers` fails if one never did. `sim help markers` prints them.\n\
+        Markers are read off the events of a run: they decide nothing in it, and no oracle\n\
+        asks them.\n"
         .to_owned();
     let mut group = "";
     for marker in Marker::ALL {
