@@ -14,13 +14,7 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     for source in SOURCES {
         let path = here.join(source);
-        #[expect(
-            clippy::print_stdout,
-            reason = "this is how a build script talks to cargo"
-        )]
-        {
-            println!("cargo:rerun-if-changed={}", path.display());
-        }
+        println!("cargo:rerun-if-changed={}", path.display());
         collect(&path, &mut files)?;
     }
     files.sort();
@@ -31,23 +25,17 @@ fn main() -> io::Result<()> {
             digest = fnv(fnv(digest, bytes), &[0]);
         }
     }
-    #[expect(
-        clippy::print_stdout,
-        reason = "this is how a build script talks to cargo"
-    )]
-    {
-        println!("cargo:rustc-env=SIM_SOURCE={digest:016x}");
-    }
+    println!("cargo:rustc-env=SIM_SOURCE={digest:016x}");
     Ok(())
 }
 
-/// All files of a directory and below it, or the file.
+/// All sources of a directory and below it, or the file.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             collect(&entry?.path(), files)?;
         }
-    } else if path.is_file() {
+    } else if path.extension().is_some_and(|x| x == "rs" || x == "lock") {
         files.push(path.to_owned());
     }
     Ok(())

@@ -302,13 +302,11 @@ fn every_kept_scenario_shows_the_situation_that_it_is_for() {
 /// Writes the schedule of a short run into a directory; its text.
 fn saved(directory: &Path, seed: &str) -> String {
     let run = ["run", "--seed", seed, "--heights", "4", "--quiet"];
-    let output = sim(
-        directory,
-        &[&run, ["--save-schedule", "s.toml"].as_slice()].concat(),
-    );
-    let said = said(&{ output }.output().unwrap());
+    let save = ["--save-schedule", "s.toml"];
+    let output = sim(directory, &[run.as_slice(), &save].concat()).output();
+    let said = said(&output.expect("the binary starts"));
     assert_eq!(said.code, 0, "{}", said.err);
-    std::fs::read_to_string(directory.join("s.toml")).unwrap()
+    std::fs::read_to_string(directory.join("s.toml")).expect("it was saved")
 }
 
 #[test]

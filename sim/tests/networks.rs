@@ -167,7 +167,9 @@ fn kept_schedules_stay_fixed() {
     files.sort();
     assert!(!files.is_empty());
     for path in files {
-        let plan = scenario::load_plan(&path).expect("a valid schedule");
+        let plan = scenario::load_schedule(&path)
+            .expect("a valid schedule")
+            .plan;
         let outcome = run(&plan);
         let shown = path.display();
         assert_eq!(

@@ -214,13 +214,13 @@ fn draw_tx_every(choices: &Choices, link: Link, empty_blocks: EmptyBlocksMs) -> 
     drawn
 }
 
-/// What clients do beside submitting: nothing in three of four runs. In every 32nd run they submit
+/// What clients do beside submitting: nothing in three of four runs. In every 64th run they submit
 /// so much that blocks travel in several parts.
 fn draw_clients(choices: &Choices) -> Clients {
     let mut draw = swarm(choices, Option_::Bulk);
-    if draw.below(32) == 0 {
+    if draw.below(64) == 0 {
         return Clients {
-            burst: draw.between(80..=160),
+            burst: draw.between(30..=60),
             large_ppm: 1_000_000,
             ..Clients::default()
         };
