@@ -6,7 +6,8 @@
 //! - `world` runs hosts on `clock`, `disk` and `network`, with `byzantine` filters and a
 //!   `workload`;
 //! - `datadir` writes disks out as real files, and reads them;
-//! - `oracle` judges, `trace` records, `runtime` contains a run, `explore` makes many;
+//! - `oracle` judges, `markers` notes what was reached, `trace` records, `runtime` contains a run,
+//!   `explore` makes many;
 //! - `report` is the only printer and `cli` the only reader of arguments.
 
 pub mod byzantine;
@@ -17,6 +18,7 @@ pub mod corpus;
 pub mod datadir;
 pub mod disk;
 pub mod explore;
+pub mod markers;
 pub mod nemesis;
 pub mod network;
 pub mod oracle;

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use engine::types::Time;
 use serde::Serialize;
 
-use crate::{disk::SimDisk, nemesis::Plan, oracle::Violation, trace::Event};
+use crate::{
+    choice::Decision, disk::SimDisk, markers::Reached, nemesis::Plan, oracle::Violation,
+    trace::Event,
+};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,8 +70,15 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// The panic message, if the engine panicked.
     pub panic: Option<String>,
+    /// The situations that it reached.
+    pub reached: Reached,
     /// All events, if they were asked for.
     pub trace: Vec<Event>,
+    /// All decisions that mattered, if the trace was asked for: each with the number and the time
+    /// of the next event.
+    pub decisions: Vec<(u64, Time, Decision)>,
+    /// Overrides of the plan that no decision ever asked for.
+    pub idle_overrides: Vec<Decision>,
     /// Each node's disk as the run left it.
     pub disks: Vec<SimDisk>,
 }

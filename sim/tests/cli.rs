@@ -176,16 +176,22 @@ fn a_sweep_says_the_same_with_any_number_of_threads() {
 fn a_sweep_in_json_ends_with_its_summary() {
     let said = with(&["sweep", "--seeds", "0..20", "--json"], &[]);
     let summary = object(said.out.lines().last().unwrap());
-    assert_eq!(summary["schema"], "sim.sweep/1");
+    assert_eq!(summary["schema"], "sim.sweep/2");
     assert_eq!(
         (&summary["seeds"], &summary["failed"]),
         (&20.into(), &0.into())
     );
     assert!(summary["seeds_per_cpu_s"].is_u64());
     // Seeds 0 and 16 ran with both kinds of signatures.
+    let counts = &summary["counts"];
+    assert_eq!(counts["crypto.ideal"], 20);
+    assert_eq!(counts["crypto.ed25519"], 2);
     let markers = &summary["markers"];
-    assert_eq!(markers["crypto.ideal"], 20);
-    assert_eq!(markers["crypto.ed25519"], 2);
+    assert_eq!(markers["ed25519"]["seeds"], 2);
+    assert_eq!(markers["ed25519"]["first"], 0);
+    assert_eq!(markers["crash"]["first"], Value::Null);
+    let missed = summary["missed"].as_array().unwrap();
+    assert!(missed.contains(&"crash".into()) && !missed.contains(&"ed25519".into()));
 }
 
 #[test]
@@ -291,4 +297,213 @@ fn the_kept_scenarios_are_valid_and_listed() {
 fn every_kept_scenario_shows_the_situation_that_it_is_for() {
     let played = call_at_root(&["scenario", "run", "--all", "--check"]);
     assert_eq!(played.code, 0, "{}{}", played.out, played.err);
+}
+
+/// Writes the schedule of a short run into a directory; its text.
+fn saved(directory: &Path, seed: &str) -> String {
+    let run = ["run", "--seed", seed, "--heights", "4", "--quiet"];
+    let save = ["--save-schedule", "s.toml"];
+    let output = sim(directory, &[run.as_slice(), &save].concat()).output();
+    let said = said(&output.expect("the binary starts"));
+    assert_eq!(said.code, 0, "{}", said.err);
+    std::fs::read_to_string(directory.join("s.toml")).expect("it was saved")
+}
+
+#[test]
+fn a_schedule_is_replayed_to_the_digest_that_it_records() {
+    let directory = tempfile::tempdir().unwrap();
+    for seed in ["3", "0xffffffffffffffff"] {
+        let text = saved(directory.path(), seed);
+        assert!(text.contains("\n[recorded]\ndigest = \""), "{text}");
+        let call = |arguments: &[&str]| said(&sim(directory.path(), arguments).output().unwrap());
+        let replayed = call(&["replay", "s.toml"]);
+        assert_eq!(replayed.code, 0, "{}", replayed.err);
+        let same = "recorded   the same digest, by the same code";
+        assert!(replayed.out.contains(same), "{}", replayed.out);
+        let replayed = object(&call(&["replay", "s.toml", "--json"]).out);
+        assert_eq!(replayed["schema"], "sim.schedule/1");
+        assert_eq!(
+            (&replayed["same"], &replayed["exit"]),
+            (&true.into(), &0.into())
+        );
+        assert_eq!(replayed["recorded"]["digest"], replayed["run"]["digest"]);
+    }
+}
+
+#[test]
+fn a_schedule_that_another_code_wrote_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = saved(directory.path(), "3");
+    let source = text
+        .lines()
+        .find(|line| line.starts_with("source = "))
+        .unwrap();
+    let other = text.replace(source, "source = \"0123456789abcdef\"");
+    std::fs::write(directory.path().join("s.toml"), other).unwrap();
+    let said = said(
+        &sim(directory.path(), &["replay", "s.toml"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(said.code, 0, "{}", said.err);
+    let answer = "the same digest, though by other code: 0123456789abcdef then, ";
+    assert!(said.out.contains(answer), "{}", said.out);
+}
+
+#[test]
+fn another_digest_than_the_recorded_one_exits_with_6_and_names_the_first_different_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = |arguments: &[&str]| said(&sim(directory.path(), arguments).output().unwrap());
+    let text = saved(directory.path(), "3");
+    let trace = call(&["trace", "--file", "s.toml", "--format", "ndjson"]);
+    let digest = object(trace.out.lines().next().unwrap())["digest"].clone();
+    // Other times between two transactions: another run from the second of them on.
+    let every = text
+        .lines()
+        .find(|line| line.starts_with("tx_every_ms"))
+        .unwrap();
+    std::fs::write(
+        directory.path().join("s.toml"),
+        text.replace(every, "tx_every_ms = 3"),
+    )
+    .unwrap();
+
+    let blind = call(&["replay", "s.toml"]);
+    assert_eq!(blind.code, 6, "{}", blind.out);
+    for part in [
+        "determinism",
+        "events then",
+        "no trace.ndjson of that run",
+        "recorded   NOT the digest",
+    ] {
+        assert!(blind.out.contains(part), "{part}: {}", blind.out);
+    }
+
+    std::fs::write(directory.path().join("trace.ndjson"), &trace.out).unwrap();
+    let seeing = call(&["replay", "s.toml"]);
+    assert_eq!(seeing.code, 6, "{}", seeing.out);
+    for part in ["first different event: number ", "then: {", "now: {"] {
+        assert!(seeing.out.contains(part), "{part}: {}", seeing.out);
+    }
+    let json = object(&call(&["replay", "s.toml", "--json"]).out);
+    assert_eq!((&json["same"], &json["exit"]), (&false.into(), &6.into()));
+    assert_eq!(json["recorded"]["digest"], digest);
+}
+
+#[test]
+fn a_decision_that_a_trace_names_can_be_overridden() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = |arguments: &[&str]| said(&sim(directory.path(), arguments).output().unwrap());
+    let text = saved(directory.path(), "3");
+    let trace = call(&["trace", "--file", "s.toml", "--choices", "--json"]);
+    let chosen: Vec<Value> = trace
+        .out
+        .lines()
+        .map(object)
+        .filter(|line| line["event"] == "chosen")
+        .collect();
+    let latency = chosen.iter().find(|line| line["stream"] == "net.latency");
+    let (at, value) = {
+        let latency = latency.expect("a packet takes its time");
+        (
+            latency["at"].to_string(),
+            latency["value"].as_u64().unwrap(),
+        )
+    };
+    let with = |at: &str, value: u64| {
+        let given = format!("[[override]]\nstream = \"net.latency\"\nat = {at}\nvalue = {value}\n");
+        let recorded = text.find("[recorded]").unwrap();
+        let (plan, tail) = text.split_at(recorded);
+        std::fs::write(
+            directory.path().join("o.toml"),
+            format!("{plan}{given}\n{tail}"),
+        )
+        .unwrap();
+        call(&["replay", "o.toml"])
+    };
+    // Given what was drawn, nothing changes; given anything else, everything after it does.
+    let same = with(&at, value);
+    assert_eq!((same.code, same.err.as_str()), (0, ""), "{}", same.out);
+    assert!(same.out.contains("the same digest"), "{}", same.out);
+    let other = with(&at, value + 1);
+    assert_eq!(other.code, 6, "{}", other.out);
+    let never = with("[1, 2, 3, 4]", 5);
+    assert_eq!(never.code, 0, "{}", never.out);
+    let warning = "nothing was decided about net.latency at [1, 2, 3, 4]";
+    assert!(never.err.contains(warning), "{}", never.err);
+    assert!(never.err.contains("warning: o.toml:"), "{}", never.err);
+}
+
+#[test]
+fn a_schedule_that_is_broken_missing_or_no_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(directory.path().join("s.toml"), text).unwrap();
+    write("[[override]]\nstream = \"net.los\"\nat = [0, 0, 0, 0]\nvalue = 1\n");
+    let call = |arguments: &[&str]| said(&sim(directory.path(), arguments).output().unwrap());
+    let broken = call(&["replay", "s.toml"]);
+    let place = "s.toml:2:10: unknown stream \"net.los\"; did you mean \"net.loss\"?";
+    assert_eq!(broken.code, 7);
+    assert!(broken.err.contains(place), "{}", broken.err);
+    let missing = call(&["replay", "none.toml"]);
+    assert_eq!(missing.code, 7);
+    assert!(missing.err.contains("none.toml: "), "{}", missing.err);
+    let console = call(&["replay", "s.toml", "--console"]);
+    assert_eq!(console.code, 2);
+    assert!(console.err.contains("is no directory"), "{}", console.err);
+}
+
+#[test]
+fn a_sweep_that_misses_a_required_marker_exits_with_1_and_names_it() {
+    let said = with(&["sweep", "--seeds", "0..3", "--require-markers"], &[]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.out.starts_with("FAIL   3 seeds passed, but "),
+        "{}",
+        said.out
+    );
+    let missed = said.out.lines().find(|line| line.contains(" missed "));
+    assert!(
+        missed.unwrap().contains("evidence_committed"),
+        "{}",
+        said.out
+    );
+    assert_eq!(with(&["sweep", "--seeds", "0..3"], &[]).code, 0);
+}
+
+#[test]
+fn help_lists_what_is_judged_and_what_must_be_reached() {
+    let invariants = call(&["help", "invariants"]);
+    assert_eq!((invariants.code, invariants.err.as_str()), (0, ""));
+    for (name, statement, source) in sim::oracle::ORACLES {
+        for part in [name, statement, source] {
+            assert!(invariants.out.contains(part), "{part}");
+        }
+    }
+    let markers = call(&["help", "markers"]);
+    for marker in sim::markers::Marker::ALL {
+        assert!(markers.out.contains(marker.sentence()), "{marker}");
+    }
+    let written = std::fs::read_to_string(root().join("docs/MARKERS.md")).unwrap();
+    assert_eq!(call(&["help", "markers", "--markdown"]).out, written);
+    let first = object(
+        call(&["help", "markers", "--json"])
+            .out
+            .lines()
+            .next()
+            .unwrap(),
+    );
+    assert_eq!(
+        (&first["schema"], &first["name"]),
+        (&"sim.marker/1".into(), &"round_1".into())
+    );
+
+    let own = call(&["scenario", "run", "--help"]);
+    assert_eq!(call(&["help", "scenario", "run"]).out, own.out);
+    let unknown = call(&["help", "invariant"]);
+    assert_eq!(unknown.code, 2);
+    assert!(
+        unknown.err.contains("topics: invariants, markers"),
+        "{}",
+        unknown.err
+    );
 }

@@ -186,7 +186,7 @@ fn wrong_calls_exit_with_2_and_missing_logs_with_7() {
         (&["wal", "mend", "x"], 2),
         (&["wal", "inspect", "x", "--limit", "many"], 2),
         (&["replay"], 2),
-        (&["replay", "file.toml"], 2),
+        (&["replay", "file.toml", "--console"], 2),
         (&["replay", ".", "--console", "--json"], 2),
         (&["wal", "verify", "x"], 7),
         (&["wal", "repair", "."], 7),

@@ -167,7 +167,9 @@ fn kept_schedules_stay_fixed() {
     files.sort();
     assert!(!files.is_empty());
     for path in files {
-        let plan = scenario::load_plan(&path).expect("a valid schedule");
+        let plan = scenario::load_schedule(&path)
+            .expect("a valid schedule")
+            .plan;
         let outcome = run(&plan);
         let shown = path.display();
         assert_eq!(
@@ -298,6 +300,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         faults_end_ms: 8_000,
                         changes: Vec::new(),
                         params: Vec::new(),
+                        overrides: Vec::new(),
                         faults: faults
                             .into_iter()
                             .filter(|f| names_nodes_below(f, nodes))

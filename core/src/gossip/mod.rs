@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use peer::{PeerError, PeerState};
 pub use round_state::PeerRoundState;
 pub use serve::View;
+use serve::frames_of;
 
 use crate::{
     codec::Frame,
@@ -232,8 +233,8 @@ impl Gossip {
                 .or_default()
                 .push(message.clone());
         }
-        for (channel, messages) in by_channel {
-            let frame = Frame::encode(channel, messages);
+        let frames = by_channel.iter();
+        for frame in frames.flat_map(|(channel, messages)| frames_of(*channel, messages)) {
             for (peer, state) in &mut self.peers {
                 // Also for a peer that never says anything, else its list would only grow.
                 state.expire_sent(now, self.config.resend_after);

@@ -352,16 +352,24 @@ fn send_all(to: PeerId, messages: Vec<Message>, out: &mut Vec<Out>) {
         Channel::Evidence,
     ];
     for channel in channels {
-        // A part may be 64 KiB: few of them fit into a frame.
-        let limit = if channel == Channel::Data {
-            8
-        } else {
-            MAX_FRAME_MESSAGES
-        };
-        let of: Vec<&Message> = messages.iter().filter(|m| m.channel() == channel).collect();
-        for chunk in of.chunks(limit) {
-            let frame = Frame::encode(channel, chunk.iter().map(|m| (*m).clone()).collect());
+        let of = messages.iter().filter(|m| m.channel() == channel);
+        for frame in frames_of(channel, &of.cloned().collect::<Vec<_>>()) {
             out.push(Out::Send { to, frame });
         }
     }
+}
+
+/// The frames that hold these messages of one channel, in order. No frame is longer than its
+/// channel allows.
+pub(super) fn frames_of(channel: Channel, messages: &[Message]) -> Vec<Frame> {
+    // A part may be 64 KiB: few of them fit into a frame.
+    let limit = if channel == Channel::Data {
+        8
+    } else {
+        MAX_FRAME_MESSAGES
+    };
+    let chunks = messages.chunks(limit);
+    chunks
+        .map(|chunk| Frame::encode(channel, chunk.to_vec()))
+        .collect()
 }

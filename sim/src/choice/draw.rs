@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::choice::Ratio;
+use crate::choice::{Choices, Coords, Ratio, Stream};
 
 /// Decisions in a row from one generator. Nothing is computed before the first is asked for.
 #[derive(Debug, Clone)]
@@ -13,23 +13,40 @@ pub struct Draw {
     generator: ChaCha8Rng,
     /// The given outcome of the first decision.
     given: Option<u64>,
+    /// Who writes the first decision down, and its name.
+    told: Option<(Choices, Stream, Coords)>,
 }
 
 impl Draw {
     #[inline]
-    pub(super) fn new(seed: [u8; 32], given: Option<u64>) -> Self {
+    pub(super) fn new(
+        seed: [u8; 32],
+        given: Option<u64>,
+        told: Option<(Choices, Stream, Coords)>,
+    ) -> Self {
         Self {
             generator: ChaCha8Rng::from_seed(seed),
             given,
+            told,
         }
     }
 
-    /// 64 random bits.
+    /// The first decision has this outcome.
+    #[inline]
+    fn tell(&mut self, value: u64) {
+        if let Some((choices, stream, at)) = self.told.take() {
+            choices.note(stream, at, value);
+        }
+    }
+
+    /// 64 random bits. They are no decision yet: whoever makes one of them writes it down
+    /// ([`Choices::note`]).
     #[must_use]
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         // Drawn in any case, so that a given outcome does not move the decisions after it.
         let drawn = self.generator.next_u64();
+        self.told = None;
         self.given.take().unwrap_or(drawn)
     }
 
@@ -50,7 +67,9 @@ impl Draw {
                 (low, high) = self.generator.next_u64().carrying_mul(n, 0);
             }
         }
-        self.given.take().map_or(high, |given| given.min(n - 1))
+        let decided = self.given.take().map_or(high, |given| given.min(n - 1));
+        self.tell(decided);
+        decided
     }
 
     /// A number in `range`, each equally likely.
@@ -63,18 +82,25 @@ impl Draw {
         assert!(low <= high, "the range {low}..={high} is empty");
         // A given outcome is the number itself, not its distance from `low`.
         self.given = self.given.map(|given| given.saturating_sub(low));
-        match (high - low).checked_add(1) {
+        let told = self.told.take();
+        let decided = match (high - low).checked_add(1) {
             Some(count) => low + self.below(count),
             None => self.next_u64(),
-        }
+        };
+        self.told = told;
+        self.tell(decided);
+        decided
     }
 
     /// Yes with probability `ratio`.
     #[must_use]
     pub fn chance(&mut self, ratio: Ratio) -> bool {
-        let given = self.given.take();
+        let (given, told) = (self.given.take(), self.told.take());
         let drawn = self.below(u64::from(ratio.den())) < u64::from(ratio.num());
-        given.map_or(drawn, |given| given != 0)
+        let decided = given.map_or(drawn, |given| given != 0);
+        self.told = told;
+        self.tell(u64::from(decided));
+        decided
     }
 
     /// One of `items`, `None` if there are none.

@@ -9,29 +9,25 @@
 //! generator. This room imports no other room and touches nothing but memory.
 
 mod draw;
+mod given;
 mod ratio;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
 pub use draw::Draw;
 pub(crate) use draw::scale;
+pub use given::{Decision, Overrides};
+use given::{Given, Record};
 pub use ratio::{Ratio, RatioError};
 pub use stream::Stream;
 
 /// What a decision is about: four numbers whose meaning each [`Stream`] documents.
 pub type Coords = [u64; 4];
-
-/// Decisions that are given instead of drawn.
-///
-/// A value stands for the outcome of the first decision of that draw: the number itself for
-/// [`Draw::below`] and [`Draw::between`] (moved into the range if outside), the index for
-/// [`Draw::pick`], 0 or anything else for no and yes of [`Draw::chance`].
-pub type Overrides = BTreeMap<(Stream, Coords), u64>;
 
 /// All random decisions of one run. Cheap to clone; clones decide alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,21 +35,29 @@ pub struct Choices {
     inner: Arc<Inner>,
 }
 
-#[derive(PartialEq, Eq)]
 struct Inner {
     seed: u64,
     /// One key per stream, at [`Stream::index`], as little-endian words.
     keys: [[u64; 4]; Stream::ALL.len()],
-    overrides: Overrides,
+    given: Given,
+    /// What was decided, if somebody wants to know.
+    record: Option<Record>,
 }
+
+/// Equal choices decide alike.
+impl PartialEq for Inner {
+    fn eq(&self, other: &Self) -> bool {
+        self.seed == other.seed && self.given.overrides() == other.given.overrides()
+    }
+}
+
+impl Eq for Inner {}
 
 impl fmt::Debug for Inner {
     /// Without the keys, which follow from the seed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Inner");
-        shown
-            .field("seed", &self.seed)
-            .field("overrides", &self.overrides);
+        shown.field("seed", &self.seed).field("given", &self.given);
         shown.finish_non_exhaustive()
     }
 }
@@ -66,21 +70,56 @@ impl Choices {
             inner: Arc::new(Inner {
                 seed,
                 keys: Stream::ALL.map(|stream| key(seed, stream)),
-                overrides: Overrides::new(),
+                given: Given::default(),
+                record: None,
             }),
         }
     }
 
     /// The same decisions except for those given here. Replaces earlier overrides.
     #[must_use]
-    pub fn with_overrides(&self, overrides: Overrides) -> Self {
+    pub fn with_overrides(&self, overrides: &Overrides) -> Self {
         Self {
             inner: Arc::new(Inner {
                 seed: self.inner.seed,
                 keys: self.inner.keys,
-                overrides,
+                given: Given::new(overrides),
+                record: self.inner.record.as_ref().map(|_| Record::default()),
             }),
         }
+    }
+
+    /// The same decisions, which are also written down for [`Choices::take_decisions`].
+    #[must_use]
+    pub fn recorded(&self) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                seed: self.inner.seed,
+                keys: self.inner.keys,
+                given: Given::new(&self.inner.given.overrides()),
+                record: Some(Record::default()),
+            }),
+        }
+    }
+
+    /// What was decided since this was last asked, in order; nothing unless it is recorded.
+    #[must_use]
+    pub fn take_decisions(&self) -> Vec<Decision> {
+        let record = self.inner.record.as_ref();
+        record.map(Record::take).unwrap_or_default()
+    }
+
+    /// Writes a decision down that was made outside of a [`Draw`], from the words of one.
+    pub fn note(&self, stream: Stream, at: Coords, value: u64) {
+        if let Some(record) = &self.inner.record {
+            record.add(Decision { stream, at, value });
+        }
+    }
+
+    /// The overrides that no decision has asked for so far.
+    #[must_use]
+    pub fn idle_overrides(&self) -> Vec<Decision> {
+        self.inner.given.idle()
     }
 
     /// The seed.
@@ -92,16 +131,16 @@ impl Choices {
     /// Whether any decision is given instead of drawn. If not, callers may skip the look-up.
     #[must_use]
     pub fn has_overrides(&self) -> bool {
-        !self.inner.overrides.is_empty()
+        !self.inner.given.is_empty()
     }
 
     /// The given outcome of a decision, `None` if it is to be drawn.
     #[must_use]
     pub fn overridden(&self, stream: Stream, coords: Coords) -> Option<u64> {
-        if self.inner.overrides.is_empty() {
+        if self.inner.given.is_empty() {
             return None;
         }
-        self.inner.overrides.get(&(stream, coords)).copied()
+        self.inner.given.ask(stream, coords)
     }
 
     /// The decisions of `stream` about `coords`. The same arguments give the same decisions.
@@ -113,7 +152,9 @@ impl Choices {
         for (bytes, (k, c)) in seed.chunks_exact_mut(8).zip(key.iter().zip(coords)) {
             bytes.copy_from_slice(&(k ^ c).to_le_bytes());
         }
-        Draw::new(seed, self.overridden(stream, coords))
+        let record = self.inner.record.as_ref();
+        let told = record.map(|_| (self.clone(), stream, coords));
+        Draw::new(seed, self.overridden(stream, coords), told)
     }
 
     /// One yes-or-no decision. Costs nothing if the answer can only be no.

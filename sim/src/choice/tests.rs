@@ -1,5 +1,7 @@
 //! Tests of the random streams: fixed output, independence, evenness.
 
+use std::collections::BTreeMap;
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -184,7 +186,7 @@ fn ranges_include_both_ends_and_may_be_everything() {
 fn a_given_outcome_replaces_the_first_decision_and_no_other() {
     let at = (Stream::Schedule, [1, 2, 3, 4]);
     let plain = Choices::new(15);
-    let given = plain.with_overrides(Overrides::from([(at, 7)]));
+    let given = plain.with_overrides(&Overrides::from([(at, 7)]));
     assert!(!plain.has_overrides() && given.has_overrides());
     let ask = |c: &Choices| c.draw(at.0, at.1);
 
@@ -205,6 +207,62 @@ fn a_given_outcome_replaces_the_first_decision_and_no_other() {
         plain.draw(at.0, other).next_u64(),
         given.draw(at.0, other).next_u64()
     );
+}
+
+#[test]
+fn an_override_that_nobody_asked_for_is_named() {
+    let (used, idle) = (
+        (Stream::LinkLoss, [1, 2, 3, 4]),
+        (Stream::DiskSector, [5; 4]),
+    );
+    let given = Choices::new(1).with_overrides(&Overrides::from([(used, 1), (idle, 2)]));
+    assert_eq!(given.idle_overrides().len(), 2);
+    assert_eq!(given.clone().overridden(used.0, used.1), Some(1));
+    assert_eq!(given.overridden(used.0, [9; 4]), None);
+    let (stream, at) = idle;
+    let value = 2;
+    assert_eq!(given.idle_overrides(), [Decision { stream, at, value }]);
+}
+
+#[test]
+fn what_is_written_down_gives_the_same_decisions_as_overrides() {
+    let ask = |choices: &Choices| {
+        let draw = |n| choices.draw(Stream::Schedule, [n, 0, 0, 0]);
+        (
+            draw(0).below(1000),
+            draw(1).between(10..=20),
+            draw(2).chance(Ratio::percent(50)),
+            draw(3).pick(&["a", "b", "c"]).copied(),
+            draw(4).next_u64(),
+        )
+    };
+    let silent = Choices::new(21);
+    let told = silent.recorded();
+    assert_eq!((ask(&told), &told), (ask(&silent), &silent));
+    assert_eq!(silent.take_decisions(), []);
+    let made = told.take_decisions();
+    assert_eq!(made.len(), 4, "words are no decision: {made:?}");
+    assert_eq!(told.take_decisions(), [], "each is given once");
+
+    let overrides: Overrides = made.iter().map(|d| ((d.stream, d.at), d.value)).collect();
+    let other = Choices::new(22).with_overrides(&overrides);
+    let (expected, got) = (ask(&silent), ask(&other));
+    let first = |all: (u64, u64, bool, Option<&'static str>, u64)| (all.0, all.1, all.2, all.3);
+    assert_eq!(first(got), first(expected));
+    assert_eq!(other.idle_overrides(), []);
+}
+
+/// What a new stream does to the others: nothing, for a key knows only the seed and its own name.
+#[test]
+fn the_key_of_a_stream_depends_on_nothing_but_seed_and_name() {
+    for stream in Stream::ALL {
+        let mut hasher = Sha256::new();
+        hasher.update(77_u64.to_le_bytes());
+        hasher.update(stream.name());
+        let alone = ChaCha8Rng::from_seed(hasher.finalize().into()).next_u64();
+        let among_others = Choices::new(77).draw(stream, [0; 4]).next_u64();
+        assert_eq!(among_others, alone, "{stream}");
+    }
 }
 
 #[test]

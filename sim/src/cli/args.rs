@@ -10,6 +10,7 @@ use crate::nemesis::{CryptoMode, Overrides};
 /// Deterministic simulation of a BFT consensus engine: one seed, one run, one verdict.
 #[derive(Debug, Parser)]
 #[command(name = "sim", version, propagate_version = true, after_help = AFTER)]
+#[command(disable_help_subcommand = true)]
 pub(super) struct Cli {
     /// Runs this seed, like `sim run --seed N`.
     #[arg(long, value_name = "N", value_parser = values::seed)]
@@ -34,7 +35,6 @@ A seed is a decimal number, 0x and hexadecimal digits, or a commit hash (its fir
 Exit codes: 0 all held, 1 the simulator failed, 2 usage, 3 safety, 4 liveness, 5 panic,
 6 not deterministic, 7 damaged or invalid file, 8 nothing to run, 130 interrupted.";
 
-/// What every command understands.
 /// What is measured.
 #[derive(Debug, Args)]
 pub(super) struct Bench {
@@ -50,6 +50,7 @@ pub(super) struct Bench {
     pub(super) mib: u64,
 }
 
+/// What every command understands.
 #[derive(Debug, Args)]
 pub(super) struct Form {
     /// Prints JSON instead of text.
@@ -99,13 +100,15 @@ pub(super) enum Command {
     /// Lists known bugs, or checks that they are still caught.
     #[command(subcommand)]
     Bugs(Bugs),
-    /// Verifies what a node has stored by replaying it, or steps through its log.
+    /// Runs a schedule again, or verifies what a node has stored by replaying it.
     Replay(Replay),
     /// Shows, checks or repairs a write-ahead log.
     #[command(subcommand)]
     Wal(Wal),
     /// Measures speed and memory against their budgets.
     Bench(Bench),
+    /// Explains a topic (invariants, markers) or a command.
+    Help(Help),
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.
@@ -119,13 +122,23 @@ pub(super) struct Run {
     #[arg(long, value_name = "N", value_parser = values::seed)]
     pub(super) seed: u64,
     /// Crashes every node at every storage call of a short run without other faults.
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, conflicts_with_all = ["check", "save_schedule"])]
     pub(super) crash_everywhere: bool,
-    /// Writes each node's disk, as the run leaves it, as real files below this directory.
-    #[arg(long, value_name = "DIR")]
-    pub(super) save_disks: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) save: Save,
     #[command(flatten)]
     pub(super) options: RunOptions,
+}
+
+/// What a run leaves, whatever it finds.
+#[derive(Debug, Default, Args)]
+pub(super) struct Save {
+    /// Writes each node's disk, as the run leaves it, as real files below this directory.
+    #[arg(long = "save-disks", id = "save_disks", value_name = "DIR")]
+    pub(super) disks: Option<PathBuf>,
+    /// Writes the complete plan and the digest to this file; sim replay FILE runs it again.
+    #[arg(long = "save-schedule", id = "save_schedule", value_name = "FILE")]
+    pub(super) schedule: Option<PathBuf>,
 }
 
 /// How a seed is run.
@@ -199,6 +212,9 @@ pub(super) struct Sweep {
     /// How many seeds at a time; all processors if not given.
     #[arg(long, short, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
+    /// Fails (1) if one of the situations that a search must reach never occurred.
+    #[arg(long)]
+    pub(super) require_markers: bool,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -224,6 +240,9 @@ pub(super) struct Trace {
     /// Nothing after this simulated time.
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(super) to: Option<Duration>,
+    /// Every decision that mattered, too, as an override in a schedule names it.
+    #[arg(long)]
+    pub(super) choices: bool,
     #[command(flatten)]
     pub(super) draw: Draw,
 }
@@ -286,6 +305,17 @@ pub(super) enum Bugs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Help {
+    /// A topic: invariants, what is judged; markers, what a search must reach. Or a command, such
+    /// as scenario run.
+    #[arg(value_name = "TOPIC or COMMAND")]
+    pub(super) about: Vec<String>,
+    /// Prints the markers as docs/MARKERS.md holds them.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct BugDirectory {
     /// Where the bugs are.
     #[arg(long = "dir", value_name = "DIR", default_value = "corpus/bugs")]
@@ -294,13 +324,15 @@ pub(super) struct BugDirectory {
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// The data directory of a node, with genesis.toml beside or in it. It is never written.
-    #[arg(value_name = "DIR")]
+    /// A file is a schedule (of --save-schedule, or of a failure): it is run again, and the digest
+    /// must be the one that it records. A directory is the data directory of a node, with
+    /// genesis.toml beside or in it: what it stores is verified and never written.
+    #[arg(value_name = "FILE or DIR")]
     pub(super) path: PathBuf,
-    /// Steps through the log instead: next, back, rs, n, quit.
+    /// Steps through the log of a data directory instead: next, back, rs, n, quit.
     #[arg(long, conflicts_with = "json")]
     pub(super) console: bool,
-    /// Whose directory it is; from its name, such as n3, if not given.
+    /// Whose data directory it is; from its name, such as n3, if not given.
     #[arg(long, value_name = "NODE", value_parser = values::node)]
     pub(super) node: Option<u16>,
 }

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Error, INTERRUPTED, args, origin};
+use super::{Error, INTERRUPTED, args, origin, schedules};
 use crate::{
     corpus::{self, CorpusError, KnownBug, Scratch},
     datadir,
@@ -34,7 +34,7 @@ const TRACED: RunOptions = RunOptions {
 pub(super) fn run(
     seed: u64,
     options: &args::RunOptions,
-    save_disks: Option<&Path>,
+    save: &args::Save,
     printer: &mut Printer<'_>,
 ) -> Result<u8, Error> {
     let overrides = options.draw.overrides();
@@ -42,8 +42,11 @@ pub(super) fn run(
     let origin = origin::seed(seed, &overrides);
     printer.run_begins(&origin, &plan)?;
     let finished = explore::run_one(&plan, UNTRACED, options.check);
-    if let Some(into) = save_disks {
+    if let Some(into) = &save.disks {
         datadir::export(&finished.outcome, into)?;
+    }
+    if let Some(path) = &save.schedule {
+        schedules::save(path, &origin, &finished.outcome)?;
     }
     let kept = keep(&origin, &finished, printer)?;
     printer.run_ends(&origin, &finished, kept.as_ref())?;
@@ -105,7 +108,7 @@ pub(super) fn crash_everywhere(
 }
 
 /// Leaves the files of a failure. That they cannot be written is said, and changes no verdict.
-fn keep(
+pub(super) fn keep(
     origin: &Origin,
     finished: &Finished,
     printer: &mut Printer<'_>,
@@ -151,8 +154,11 @@ pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8
     if let (0, false, Some(why)) = (summary.seeds, summary.interrupted, &summary.skipped.1) {
         return Err(Error::Usage(why.clone()));
     }
+    let missed = sweep.require_markers && !summary.markers.missed().is_empty();
     let exit = if summary.interrupted {
         INTERRUPTED
+    } else if missed {
+        summary.ending.worse(Ending::Harness).exit()
     } else {
         summary.ending.exit()
     };
@@ -196,8 +202,10 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Error> {
 }
 
 pub(super) fn trace(trace: &args::Trace, printer: &mut Printer<'_>) -> Result<u8, Error> {
-    let plan = match &trace.file {
-        Some(path) => scenario::load_plan(path)?,
+    let schedule = trace.file.as_deref().map(scenario::load_schedule);
+    let schedule = schedule.transpose()?;
+    let plan = match &schedule {
+        Some(schedule) => schedule.plan.clone(),
         None => {
             let seed = trace.seed.unwrap_or(0);
             draw(seed, &trace.draw.overrides()).map_err(Error::Usage)?
@@ -211,6 +219,7 @@ pub(super) fn trace(trace: &args::Trace, printer: &mut Printer<'_>) -> Result<u8
     let outcome = explore::run_one(&plan, TRACED, false).outcome;
     printer.trace(&outcome, form, &filter)?;
     let ending = Ending::of(outcome.verdict);
+    schedules::warn(&outcome, schedule.as_ref(), printer)?;
     let (name, heights) = (ending.name(), outcome.heights);
     printer.remark(&format!(
         "the run ended with {name} after {heights} heights"
@@ -229,6 +238,7 @@ fn filter(trace: &args::Trace, plan: &Plan) -> Result<Filter, Error> {
         nodes: trace.nodes.clone(),
         from_ns: trace.from.map(nanos),
         to_ns: trace.to.map(nanos),
+        choices: trace.choices,
     })
 }
 
@@ -288,6 +298,7 @@ fn play(scenarios: &[Scenario], check: bool, printer: &mut Printer<'_>) -> Resul
             keep(&origin, &played.finished, printer)?
         };
         printer.scenario_played(scenario, &origin, &played, kept.as_ref())?;
+        schedules::warn(&played.finished.outcome, None, printer)?;
         worst = worst.worse(ending);
         passed += usize::from(ending == Ending::Pass);
     }

@@ -84,13 +84,6 @@ fn repair(path: &Path, dry_run: bool, printer: &mut Printer<'_>) -> Result<u8, E
 /// Verifies the data directory of a node, or steps through its log.
 pub(super) fn replay(replay: &args::Replay, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let path = &replay.path;
-    if path.is_file() {
-        let text = format!(
-            "{}: a file; give the data directory of a node",
-            path.display()
-        );
-        return Err(Error::Usage(text));
-    }
     let Place { mut storage, dir } = datadir::find_node(path)?;
     let file = GenesisFile::read(path)?;
     let invalid = |what: String| datadir::NotFound {

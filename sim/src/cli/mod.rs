@@ -3,7 +3,9 @@
 mod args;
 mod commands;
 mod directories;
+mod help;
 mod origin;
+mod schedules;
 mod values;
 
 use std::{
@@ -19,7 +21,7 @@ use crate::{
     report::{self, Form, Printer},
     scenario::Invalid,
 };
-use args::{Cli, Command, RunOptions};
+use args::{Cli, Command, RunOptions, Save};
 
 /// Why a command came to no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -125,22 +127,20 @@ fn parsed() -> Result<Cli, clap::Error> {
 fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let Some(command) = cli.command else {
         let seed = cli.seed.unwrap_or(0);
-        return commands::run(seed, &cli.bare, None, printer);
+        return commands::run(seed, &cli.bare, &Save::default(), printer);
     };
     match command {
         Command::Run(run) if run.crash_everywhere => {
             commands::crash_everywhere(run.seed, &run.options, printer)
         }
-        Command::Run(run) => {
-            let save = run.save_disks.as_deref();
-            commands::run(run.seed, &run.options, save, printer)
-        }
+        Command::Run(run) => commands::run(run.seed, &run.options, &run.save, printer),
         Command::Sweep(sweep) => commands::sweep(&sweep, printer),
         Command::Trace(trace) => commands::trace(&trace, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
         Command::Bugs(bugs) => commands::bugs(&bugs, printer),
         Command::Wal(wal) => directories::wal(&wal, printer),
-        Command::Replay(replay) => directories::replay(&replay, printer),
+        Command::Replay(replay) => schedules::replay(&replay, printer),
+        Command::Help(about) => help::help(&about, printer),
         Command::Bench(bench) => commands::bench(&bench, printer),
         Command::Completions { shell } => {
             // Into memory first: the generator panics if it cannot write.

@@ -1,6 +1,6 @@
 //! Names what is run, and the arguments that repeat it. Pure.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use crate::{
     explore::CrashPoint,
@@ -42,6 +42,18 @@ pub(super) fn scenario(scenario: &Scenario) -> Origin {
         trace: format!("trace --file {path}"),
         again: format!("scenario run {path}"),
         directory: format!("scenario-{}", scenario.name),
+    }
+}
+
+/// A schedule.
+pub(super) fn schedule(path: &Path) -> Origin {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let path = path.display();
+    Origin {
+        name: format!("schedule {path}"),
+        trace: format!("trace --file {path}"),
+        again: format!("replay {path}"),
+        directory: format!("replay-{name}"),
     }
 }
 

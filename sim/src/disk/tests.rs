@@ -280,7 +280,7 @@ fn an_override_decides_about_one_sector() {
         let given = [((Stream::DiskSector, coords), fate)].into();
         let mut crashed = disk.clone();
         crashed.crash(
-            &Choices::new(1).with_overrides(given),
+            &Choices::new(1).with_overrides(&given),
             NODE,
             1,
             CrashFates::Draw,

@@ -299,6 +299,7 @@ pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan 
         params: Vec::new(),
         faults: Vec::new(),
         script: Script::default(),
+        overrides: Vec::new(),
     }
 }
 

@@ -198,7 +198,7 @@ mod tests {
         for number in [0, 5, points.count() / 2, points.count() - 1] {
             let run = points.run(number).unwrap();
             assert!(run.failure.is_none(), "{:?}", points.point(number));
-            assert_eq!(run.markers.0.get("fault.crash"), Some(&1));
+            assert_eq!(run.counts.0.get("fault.crash"), Some(&1));
         }
     }
 }

@@ -1,89 +1,80 @@
-//! What a sweep reached: names counted over all its runs. Pure.
+//! What a sweep reached: each marker with its seeds. Pure.
 
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use serde::Serialize;
+use crate::markers::{Marker, Reached};
 
-use crate::{
-    nemesis::{CryptoMode, EmptyBlocksMs},
-    outcome::Outcome,
-};
+/// In how many seeds each marker was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Markers([Hits; Marker::ALL.len()]);
 
-/// Name to hits: checks made by each oracle, faults that happened, rounds in which heights were
-/// decided, runs per kind of signatures. A name that is missing was never reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Markers(pub BTreeMap<String, u64>);
+/// The seeds that reached a marker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Hits {
+    /// How many.
+    pub seeds: u64,
+    /// The first of them.
+    pub first: Option<u64>,
+}
+
+impl Default for Markers {
+    fn default() -> Self {
+        Self([Hits::default(); Marker::ALL.len()])
+    }
+}
 
 impl Markers {
-    /// What one run reached.
+    /// A seed reached these.
+    pub fn add(&mut self, seed: u64, reached: Reached) {
+        for marker in reached.iter() {
+            let hits = &mut self.0[marker as usize];
+            hits.seeds += 1;
+            hits.first = Some(hits.first.map_or(seed, |first| first.min(seed)));
+        }
+    }
+
+    /// Every marker and who reached it.
+    pub fn iter(&self) -> impl Iterator<Item = (Marker, Hits)> {
+        Marker::ALL.into_iter().zip(self.0)
+    }
+
+    /// Those that no seed reached.
     #[must_use]
-    pub fn of(outcome: &Outcome) -> Self {
-        let mut markers = Self::default();
-        let crypto = match outcome.plan.crypto {
-            CryptoMode::Ed25519 => "crypto.ed25519",
-            CryptoMode::Ideal => "crypto.ideal",
-        };
-        markers.add(crypto, 1);
-        match outcome.plan.timeouts.empty_blocks {
-            EmptyBlocksMs::Always => {}
-            EmptyBlocksMs::Never => markers.add("empty_blocks.never", 1),
-            EmptyBlocksMs::EveryMs(_) => markers.add("empty_blocks.every", 1),
-        }
-        for (name, checks) in &outcome.oracles {
-            markers.add(&format!("oracle.{name}"), *checks);
-        }
-        for (kind, count) in &outcome.faults {
-            markers.add(&format!("fault.{kind}"), *count);
-        }
-        for (round, heights) in &outcome.rounds {
-            markers.add(&format!("round.{round}"), *heights);
-        }
-        for byzantine in &outcome.plan.byzantine {
-            markers.add(&format!("byzantine.{}", byzantine.behaviour.name()), 1);
-        }
-        markers
+    pub fn missed(&self) -> Vec<Marker> {
+        let missed = self.iter().filter(|(_, hits)| hits.seeds == 0);
+        missed.map(|(marker, _)| marker).collect()
     }
+}
 
-    /// Adds what other runs reached.
-    pub fn merge(&mut self, other: &Self) {
-        for (name, hits) in &other.0 {
-            self.add(name, *hits);
+/// By name.
+impl Serialize for Markers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Marker::ALL.len()))?;
+        for (marker, hits) in self.iter() {
+            map.serialize_entry(marker.name(), &hits)?;
         }
-    }
-
-    fn add(&mut self, name: &str, hits: u64) {
-        let count = self.0.entry(name.to_owned()).or_default();
-        *count = count.saturating_add(hits);
+        map.end()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::nemesis::Behaviour;
+    use super::*;
 
     #[test]
-    fn a_behaviour_is_counted_under_its_name_in_plans() {
-        for behaviour in [
-            Behaviour::Equivocate,
-            Behaviour::LyingGossip,
-            Behaviour::AlwaysLyingGossip,
-            Behaviour::Silent,
-            Behaviour::LyingSync,
-            Behaviour::Amnesia,
-            Behaviour::HiddenLock,
-            Behaviour::Withhold,
-            Behaviour::Stale,
-            Behaviour::Mutate,
-            Behaviour::Replay,
-            Behaviour::Garbage,
-            Behaviour::Flood,
-            Behaviour::Slow,
-            Behaviour::Scripted,
-            Behaviour::Twin,
-        ] {
-            let written = serde_json::to_value(behaviour).unwrap();
-            assert_eq!(written, behaviour.name());
+    fn hits_count_seeds_and_keep_the_first() {
+        let mut reached = Reached::default();
+        reached.mark(Marker::Relocked);
+        let mut markers = Markers::default();
+        for seed in [7, 3, 9] {
+            markers.add(seed, reached);
         }
+        let missed = markers.missed();
+        assert_eq!(missed.len(), Marker::ALL.len() - 1);
+        assert!(!missed.contains(&Marker::Relocked));
+        let json = serde_json::to_value(&markers).unwrap();
+        assert_eq!(json["relock"], serde_json::json!({"seeds": 3, "first": 3}));
+        let never = serde_json::json!({"seeds": 0, "first": null});
+        assert_eq!(json["unlock"], never);
     }
 }

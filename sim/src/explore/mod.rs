@@ -7,6 +7,7 @@ mod bench;
 mod bench_log;
 mod bench_long;
 mod clock;
+mod counts;
 mod crash_everywhere;
 mod ending;
 mod markers;
@@ -16,9 +17,10 @@ pub use bench::{Bench, Row, bench};
 pub use bench_log::bench_log;
 pub use bench_long::bench_long;
 pub use clock::Stopwatch;
+pub use counts::Counts;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
 pub use ending::Ending;
-pub use markers::Markers;
+pub use markers::{Hits, Markers};
 pub use sweep::{Failure, SeedRun, Snapshot, Summary, Sweep, SweepEvent, sweep};
 
 use crate::{

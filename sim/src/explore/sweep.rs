@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Ending, Finished, Markers, Stopwatch, clock};
+use super::{Counts, Ending, Finished, Markers, Stopwatch, clock};
+use crate::markers::Reached;
 
 /// What to sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,10 @@ pub struct Sweep {
 pub struct SeedRun {
     /// The seed.
     pub seed: u64,
+    /// What happened.
+    pub counts: Counts,
     /// What it reached.
-    pub markers: Markers,
+    pub reached: Reached,
     /// The run that did not pass, if one did not.
     pub failure: Option<Box<Finished>>,
 }
@@ -41,11 +44,11 @@ impl SeedRun {
     /// The first run of a seed.
     #[must_use]
     pub fn new(seed: u64, finished: Finished) -> Self {
-        let (markers, failure) = (Markers::default(), None);
         let mut run = Self {
             seed,
-            markers,
-            failure,
+            counts: Counts::default(),
+            reached: Reached::default(),
+            failure: None,
         };
         run.add(finished);
         run
@@ -53,7 +56,8 @@ impl SeedRun {
 
     /// Another run of the seed.
     pub fn add(&mut self, finished: Finished) {
-        self.markers.merge(&Markers::of(&finished.outcome));
+        self.counts.merge(&Counts::of(&finished.outcome));
+        self.reached = self.reached.or(finished.outcome.reached);
         if self.failure.is_none() && finished.ending() != Ending::Pass {
             self.failure = Some(Box::new(finished));
         }
@@ -84,7 +88,9 @@ pub struct Summary {
     pub skipped: (u64, Option<String>),
     /// Failures by the property broken.
     pub kinds: BTreeMap<String, Failure>,
-    /// What was reached.
+    /// What happened, all runs together.
+    pub counts: Counts,
+    /// What was reached, and by which seeds.
     pub markers: Markers,
     /// The worst ending.
     pub ending: Ending,
@@ -216,6 +222,7 @@ struct Tally<'a> {
     failed: u64,
     skipped: (u64, Option<String>),
     kinds: BTreeMap<String, Failure>,
+    counts: Counts,
     markers: Markers,
     ending: Ending,
 }
@@ -228,6 +235,7 @@ impl<'a> Tally<'a> {
             failed: 0,
             skipped: (0, None),
             kinds: BTreeMap::new(),
+            counts: Counts::default(),
             markers: Markers::default(),
             ending: Ending::Pass,
         }
@@ -244,7 +252,8 @@ impl<'a> Tally<'a> {
             }
         };
         self.seeds += 1;
-        self.markers.merge(&run.markers);
+        self.counts.merge(&run.counts);
+        self.markers.add(run.seed, run.reached);
         let failure = run.failure?;
         let ending = failure.ending();
         self.failed += 1;
@@ -278,6 +287,7 @@ impl<'a> Tally<'a> {
             failed: self.failed,
             skipped: self.skipped,
             kinds: self.kinds,
+            counts: self.counts,
             markers: self.markers,
             ending: self.ending,
             interrupted,

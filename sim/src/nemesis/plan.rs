@@ -13,6 +13,7 @@ use engine::{
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Links, Script};
+use crate::choice::Decision;
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,9 @@ pub struct Plan {
     /// What scripted validators say, and what is held back from whom.
     #[serde(default, skip_serializing_if = "Script::is_empty")]
     pub script: Script,
+    /// Single decisions that are given instead of drawn.
+    #[serde(default, rename = "override", skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Decision>,
 }
 
 /// The least and the most of something drawn uniformly.

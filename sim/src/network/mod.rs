@@ -324,12 +324,20 @@ fn fate(
     let [loss, duplicate, first, second, corrupt, reorder] =
         std::array::from_fn(|_| draw.next_u64());
     let given = |stream| choices.overridden(stream, coords);
-    let yes = |stream, ratio: Ratio, word| given(stream).map_or(ratio.hit(word), |v| v != 0);
+    let yes = |stream, ratio: Ratio, word| {
+        let given = given(stream);
+        let decided = given.map_or(ratio.hit(word), |v| v != 0);
+        if given.is_some() || !ratio.is_never() {
+            choices.note(stream, coords, u64::from(decided));
+        }
+        decided
+    };
 
     if yes(Stream::LinkLoss, model.loss, loss) {
         return Fate::Dropped(DropReason::Loss);
     }
     let first_ns = given(Stream::LinkLatency).unwrap_or_else(|| model.latency.at(first));
+    choices.note(Stream::LinkLatency, coords, first_ns);
     let in_order = model
         .reorder
         .is_some_and(|share| !yes(Stream::LinkReorder, share, reorder));

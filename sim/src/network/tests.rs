@@ -229,7 +229,7 @@ fn overrides_decide_single_questions_about_single_packets() {
     };
     let with = |stream, value| {
         let overrides = Overrides::from([((stream, name.coords()), value)]);
-        let choices = Choices::new(1).with_overrides(overrides);
+        let choices = Choices::new(1).with_overrides(&overrides);
         let mut network = Network::new(2, model(Latency::Constant { ns: MS }, 0, 0));
         [0, 1, 2].map(|_| network.route(&choices, START, (name.from, name.to), (1, 0), 1))
     };

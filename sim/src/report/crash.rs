@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::{Printer, counted, grouped, seconds};
-use crate::explore::Summary;
+use crate::explore::{Counts, Markers, Summary};
 
 #[derive(Serialize)]
 struct CrashEverywhere<'a> {
@@ -16,7 +16,8 @@ struct CrashEverywhere<'a> {
     storage_calls: u64,
     crashes: u64,
     failed: u64,
-    markers: &'a crate::explore::Markers,
+    counts: &'a Counts,
+    markers: &'a Markers,
     wall_ms: u64,
 }
 
@@ -35,13 +36,14 @@ impl Printer<'_> {
         self.progress.end();
         if self.form.json {
             return self.json(&CrashEverywhere {
-                schema: "sim.crash-everywhere/1",
+                schema: "sim.crash-everywhere/2",
                 seed,
                 verdict: summary.ending.name(),
                 exit,
                 storage_calls,
                 crashes: summary.seeds,
                 failed: summary.failed,
+                counts: &summary.counts,
                 markers: &summary.markers,
                 wall_ms: summary.wall_ms,
             });

@@ -10,6 +10,8 @@ use super::{Form, Origin, Printer};
 use crate::{
     datadir,
     explore::Finished,
+    outcome::Outcome,
+    scenario,
     trace::{Filter, write_ndjson},
 };
 
@@ -18,6 +20,18 @@ const ROOT: &str = "target/sim";
 
 /// Where the disks of the nodes are kept, below the directory of a failure.
 const DISKS: &str = "wal";
+
+/// The schedule, below the directory of a failure.
+const SCHEDULE: &str = "schedule.toml";
+
+/// Writes the schedule of a run.
+///
+/// # Errors
+/// What the file system says.
+pub fn save_schedule(path: &Path, origin: &Origin, outcome: &Outcome) -> io::Result<()> {
+    let text = scenario::schedule(&origin.name, outcome).map_err(io::Error::other)?;
+    fs::write(path, text)
+}
 
 /// What was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +46,7 @@ impl Kept {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn write(
-        origin: &Origin,
-        finished: &Finished,
-        traced: &crate::outcome::Outcome,
-    ) -> io::Result<Self> {
+    pub fn write(origin: &Origin, finished: &Finished, traced: &Outcome) -> io::Result<Self> {
         let root = Path::new(ROOT);
         let directory = root.join(&origin.directory);
         fs::create_dir_all(&directory)?;
@@ -49,11 +59,8 @@ impl Kept {
             };
             fs::write(at(name), kept.report(origin, finished, form)?)?;
         }
-        let plan = toml::to_string(&finished.outcome.plan).map_err(io::Error::other)?;
-        let title = &origin.name;
-        let head = format!("# The plan of {title}: the same plan gives the same run.\n");
-        fs::write(at("schedule.toml"), head + &plan)?;
-        let mut trace = BufWriter::new(fs::File::create(at("trace.ndjson"))?);
+        save_schedule(&at(SCHEDULE), origin, &finished.outcome)?;
+        let mut trace = BufWriter::new(fs::File::create(at(scenario::TRACE))?);
         write_ndjson(&mut trace, traced, &Filter::default())?;
         trace.flush()?;
         datadir::export(traced, &at(DISKS))?;

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::explore::{Bench, Ending, Failure, Finished, Markers, Summary};
+use crate::{
+    choice::Decision,
+    explore::{Bench, Counts, Ending, Failure, Finished, Markers, Summary},
+    scenario::{Recorded, SOURCE, Schedule},
+};
 
 #[derive(Serialize)]
 pub(super) struct Run<'a> {
@@ -54,6 +58,33 @@ pub(super) fn run(finished: &Finished) -> Run<'_> {
     }
 }
 
+#[derive(Serialize)]
+pub(super) struct Replayed<'a> {
+    schema: &'static str,
+    path: String,
+    recorded: Option<&'a Recorded>,
+    source: &'static str,
+    same: Option<bool>,
+    idle_overrides: &'a [Decision],
+    run: Run<'a>,
+    exit: u8,
+}
+
+/// A schedule that was run again.
+pub(super) fn replayed<'a>(schedule: &'a Schedule, finished: &'a Finished) -> Replayed<'a> {
+    let recorded = schedule.recorded.as_ref();
+    Replayed {
+        schema: "sim.schedule/1",
+        path: schedule.path.display().to_string(),
+        recorded,
+        source: SOURCE,
+        same: recorded.map(|_| finished.difference.is_none()),
+        idle_overrides: &finished.outcome.idle_overrides,
+        run: run(finished),
+        exit: finished.ending().exit(),
+    }
+}
+
 /// What the oracles found, and what broke without one.
 fn violations(finished: &Finished, ending: Ending) -> Vec<Violation> {
     let outcome = &finished.outcome;
@@ -98,7 +129,9 @@ pub(super) struct Sweep<'a> {
     wall_ms: u64,
     interrupted: bool,
     exit: u8,
+    counts: &'a Counts,
     markers: &'a Markers,
+    missed: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -117,7 +150,7 @@ pub(super) fn sweep(summary: &Summary, exit: u8) -> Sweep<'_> {
     };
     let kinds = summary.kinds.iter();
     Sweep {
-        schema: "sim.sweep/1",
+        schema: "sim.sweep/2",
         first: summary.first,
         seeds: summary.seeds,
         failed: summary.failed,
@@ -128,7 +161,11 @@ pub(super) fn sweep(summary: &Summary, exit: u8) -> Sweep<'_> {
         wall_ms: summary.wall_ms,
         interrupted: summary.interrupted,
         exit,
+        counts: &summary.counts,
         markers: &summary.markers,
+        missed: (summary.markers.missed().iter())
+            .map(|marker| marker.name())
+            .collect(),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod sample;
 mod scenario;
 mod style;
 mod sweep;
+mod topics;
 mod wal;
 
 use std::{
@@ -24,7 +25,7 @@ use std::{
     io::{self, Write},
 };
 
-pub use files::Kept;
+pub use files::{Kept, save_schedule};
 pub use log::log_engine;
 pub use replay::replay_exit;
 pub use style::Style;

@@ -9,6 +9,7 @@ use super::{Kept, Origin, Printer, Style, counted, failure, grouped, json, plan,
 use crate::{
     explore::{Ending, Finished},
     nemesis::Plan,
+    scenario::{SOURCE, Schedule},
 };
 
 impl Printer<'_> {
@@ -43,6 +44,38 @@ impl Printer<'_> {
         } else {
             failure::write(self.out, origin, finished, kept, style)?;
         }
+        self.out.flush()
+    }
+}
+
+impl Printer<'_> {
+    /// Says what a schedule led to, and whether that is what it records.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn schedule_replayed(
+        &mut self,
+        origin: &Origin,
+        schedule: &Schedule,
+        finished: &Finished,
+        kept: Option<&Kept>,
+    ) -> io::Result<()> {
+        if self.form.json {
+            return self.json(&json::replayed(schedule, finished));
+        }
+        self.run_ends(origin, finished, kept)?;
+        let line = match (&schedule.recorded, &finished.difference) {
+            (None, _) => "the file records no digest to compare with".to_owned(),
+            (Some(_), Some(_)) => "NOT the digest that the file records".to_owned(),
+            (Some(recorded), None) if recorded.is_of_this_code() => {
+                "the same digest, by the same code".to_owned()
+            }
+            (Some(recorded), None) => {
+                let code = &recorded.source;
+                format!("the same digest, though by other code: {code} then, {SOURCE} now")
+            }
+        };
+        writeln!(self.out, "       recorded   {line}")?;
         self.out.flush()
     }
 }

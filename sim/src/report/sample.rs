@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine::types::PeerId;
 
 use crate::{
+    markers::Reached,
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
         MinMax, Plan, Script, TimeoutsMs, Unsynced, When,
@@ -71,6 +72,7 @@ fn plan() -> Plan {
         params: Vec::new(),
         faults: vec![fault(100, crash), fault(300, partition)],
         script: Script::default(),
+        overrides: Vec::new(),
     }
 }
 
@@ -93,7 +95,10 @@ pub(crate) fn passed() -> Outcome {
         oracles: counts(&[("agreement", 80), ("vote_once", 1_320)]),
         violations: Vec::new(),
         panic: None,
+        reached: Reached::default(),
         trace: Vec::new(),
+        decisions: Vec::new(),
+        idle_overrides: Vec::new(),
         disks: Vec::new(),
     }
 }

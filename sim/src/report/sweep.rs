@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use super::{COMMAND, Origin, Printer, counted, grouped, json, seconds};
-use crate::explore::{Finished, Snapshot, Summary};
+use crate::{
+    explore::{Finished, Snapshot, Summary},
+    markers::Marker,
+};
 
 impl Printer<'_> {
     /// A seed failed.
@@ -50,15 +53,19 @@ impl Printer<'_> {
             return self.json(&json::sweep(summary, exit));
         }
         let style = self.style();
-        let word = match (summary.interrupted, summary.failed) {
+        let word = match (summary.interrupted, exit) {
             (true, _) => style.bad("INTERRUPTED"),
             (false, 0) => style.good("PASS"),
             (false, _) => style.bad("FAIL"),
         };
         let seeds = counted(summary.seeds, "seed");
-        let found = match summary.failed {
-            0 => format!("{seeds} passed"),
-            failed => format!("{} of {seeds} failed", grouped(failed)),
+        let found = match (summary.failed, exit, summary.markers.missed().len()) {
+            (0, 1, missed @ 1..) => {
+                let missed = counted(missed as u64, "marker");
+                format!("{seeds} passed, but {missed} never reached")
+            }
+            (0, ..) => format!("{seeds} passed"),
+            (failed, ..) => format!("{} of {seeds} failed", grouped(failed)),
         };
         let out = &mut *self.out;
         writeln!(out, "{word}   {found}")?;
@@ -83,17 +90,40 @@ impl Printer<'_> {
     }
 }
 
-/// What was reached, one line per family of names.
+/// What happened, one line per family of names; then in how many seeds each marker was reached,
+/// one line per group, with the first of them.
 fn reached(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     for family in ["oracle", "fault", "round", "byzantine", "crypto"] {
         let prefix = format!("{family}.");
-        let names: Vec<_> = (summary.markers.0.iter())
+        let names: Vec<_> = (summary.counts.0.iter())
             .filter_map(|(name, hits)| Some((name.strip_prefix(&prefix)?, hits)))
             .map(|(name, hits)| format!("{name} {}", grouped(*hits)))
             .collect();
         if !names.is_empty() {
             writeln!(out, "       {family:<10} {}", names.join("   "))?;
         }
+    }
+    let missed = summary.markers.missed();
+    let (all, found) = (Marker::ALL.len(), Marker::ALL.len() - missed.len());
+    writeln!(
+        out,
+        "       markers    {found} of {all} reached (seeds, the first)"
+    )?;
+    let markers: Vec<_> = summary.markers.iter().collect();
+    for group in markers.chunk_by(|a, b| a.0.group() == b.0.group()) {
+        let words: Vec<_> = (group.iter())
+            .filter_map(|(marker, hits)| {
+                let (seeds, first) = (grouped(hits.seeds), hits.first?);
+                Some(format!("{marker} {seeds} ({first})"))
+            })
+            .collect();
+        if !words.is_empty() {
+            writeln!(out, "         {}", words.join("   "))?;
+        }
+    }
+    if !missed.is_empty() {
+        let names: Vec<_> = missed.iter().map(|marker| marker.name()).collect();
+        writeln!(out, "       missed     {}", names.join("   "))?;
     }
     Ok(())
 }

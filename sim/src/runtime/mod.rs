@@ -93,7 +93,10 @@ fn harness_failure(plan: &Plan, what: &str) -> Outcome {
         oracles: std::collections::BTreeMap::new(),
         violations: Vec::new(),
         panic: Some(what.to_owned()),
+        reached: crate::markers::Reached::default(),
         trace: Vec::new(),
+        decisions: Vec::new(),
+        idle_overrides: Vec::new(),
         disks: Vec::new(),
     }
 }

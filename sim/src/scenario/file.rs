@@ -1,13 +1,14 @@
 //! Reads scenario files. Keys are those of a [`Plan`]; those that are omitted have defaults.
 //! Touches only the file that it is given.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::{Spanned, Table, Value};
 
-use super::{Expect, Invalid, Scenario, invalid::Source};
+use super::{Expect, Invalid, Recorded, Scenario, Schedule, invalid::Source};
 use crate::{
+    choice::Decision,
     disk::Side,
     nemesis::{
         Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
@@ -55,6 +56,9 @@ struct File {
     params_change: Vec<ParamsChange>,
     #[serde(default)]
     fault: Vec<Spanned<Table>>,
+    #[serde(default, rename = "override")]
+    overrides: Vec<Spanned<Decision>>,
+    recorded: Option<Recorded>,
     #[serde(default)]
     script: Script,
     #[serde(default)]
@@ -164,15 +168,23 @@ pub fn load(path: &Path) -> Result<Scenario, Invalid> {
     parse(path, &text)
 }
 
-/// Reads a scenario or a bare plan, such as the `schedule.toml` of a failed run.
+/// Reads a schedule, such as that of a failed run, or the plan of a scenario.
 ///
 /// # Errors
 /// What is wrong with the file, and where.
-pub fn load_plan(path: &Path) -> Result<Plan, Invalid> {
+pub fn load_schedule(path: &Path) -> Result<Schedule, Invalid> {
     let text = read(path)?;
     let source = Source { path, text: &text };
     let file = parse_file(&source)?;
-    plan_of(&source, &file)
+    let given = file.overrides.iter();
+    Ok(Schedule {
+        path: path.to_owned(),
+        plan: plan_of(&source, &file)?,
+        places: given
+            .map(|given| source.place(given.span().start))
+            .collect(),
+        recorded: file.recorded,
+    })
 }
 
 fn read(path: &Path) -> Result<String, Invalid> {
@@ -234,6 +246,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         faults_end_ms: file.faults_end_ms.unwrap_or(60_000),
         changes: file.change.iter().map(|c| *c.get_ref()).collect(),
         params: file.params_change.clone(),
+        overrides: file.overrides.iter().map(|d| *d.get_ref()).collect(),
         faults,
         script: file.script.clone(),
     };
@@ -400,8 +413,22 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
         );
     }
+    check_overrides(source, file)?;
     check_nodes(source, file, plan)?;
     check_power(source, file, plan)
+}
+
+/// Each decision is given once.
+fn check_overrides(source: &Source<'_>, file: &File) -> Result<(), Invalid> {
+    let mut known = BTreeSet::new();
+    for given in &file.overrides {
+        let Decision { stream, at, .. } = given.get_ref();
+        if !known.insert((*stream, *at)) {
+            let text = format!("{stream} at {at:?} is given twice");
+            return Err(source.invalid(given.span().start, text));
+        }
+    }
+    Ok(())
 }
 
 /// Who is named exists, and what happens to it can happen.

@@ -51,15 +51,19 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// Something wrong at a byte of the text.
     pub(super) fn invalid(&self, byte: usize, message: String) -> Invalid {
+        Invalid {
+            path: self.path.to_owned(),
+            at: Some(self.place(byte)),
+            message,
+        }
+    }
+
+    /// Line and column of a byte, both from 1.
+    pub(super) fn place(&self, byte: usize) -> (usize, usize) {
         let before = self.text.get(..byte).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before[start..].chars().count() + 1;
-        Invalid {
-            path: self.path.to_owned(),
-            at: Some((line, column)),
-            message,
-        }
+        (line, before[start..].chars().count() + 1)
     }
 
     /// What serde says about the table that begins at `table`, at the place of the word that it

@@ -6,13 +6,16 @@
 mod expect;
 mod file;
 mod invalid;
+mod schedule;
 mod situation;
 
 use std::path::{Path, PathBuf};
 
 pub use expect::{Expect, Wanted};
-pub use file::{load, load_plan, parse};
+pub use file::{load, load_schedule, parse};
 pub use invalid::Invalid;
+pub(crate) use schedule::TRACE;
+pub use schedule::{Recorded, SOURCE, Schedule, schedule};
 pub use situation::Situation;
 
 use crate::{

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::nemesis::{FaultKind, OwnMessage, Unsynced, When};
+use crate::{
+    choice::{Decision, Stream},
+    nemesis::{FaultKind, OwnMessage, Unsynced, When},
+};
 
 fn parsed(text: &str) -> Result<Scenario, String> {
     parse(Path::new("bad.toml"), text).map_err(|invalid| invalid.to_string())
@@ -123,10 +126,46 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn the_schedule_of_a_failed_run_can_be_read_again() {
-    let mut plan = crate::report::sample::failed().plan;
-    plan.seed = u64::MAX;
+    let mut outcome = crate::report::sample::failed();
+    outcome.plan.seed = u64::MAX;
+    outcome.plan.overrides = vec![
+        Decision {
+            stream: Stream::LinkLoss,
+            at: [1, 2, 3, u64::MAX],
+            value: 1,
+        },
+        Decision {
+            stream: Stream::GossipPick,
+            at: [0; 4],
+            value: u64::MAX,
+        },
+    ];
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("schedule.toml");
-    std::fs::write(&path, toml::to_string(&plan).unwrap()).unwrap();
-    assert_eq!(load_plan(&path).unwrap(), plan);
+    let text = schedule("a test", &outcome).unwrap();
+    std::fs::write(&path, &text).unwrap();
+    let read = load_schedule(&path).unwrap();
+    assert_eq!(read.plan, outcome.plan);
+    let recorded = read.recorded.unwrap();
+    assert!(recorded.is_of_this_code());
+    assert_eq!(recorded, Recorded::of(&outcome));
+    let line = |(line, _): &(usize, usize)| text.lines().nth(line - 1).unwrap();
+    let lines: Vec<&str> = read.places.iter().map(line).collect();
+    assert_eq!(lines, ["[[override]]"; 2]);
+}
+
+#[test]
+fn broken_overrides_are_answered_with_a_place_and_a_remedy() {
+    let one = "[[override]]\nstream = \"net.loss\"\nat = [1, 1, 0, 0]\nvalue = 1\n";
+    let broken = [
+        "why = \"x\"\n[[override]]\nstream = \"net.los\"\nat = [0, 0, 0, 0]\nvalue = 1\n",
+        "why = \"x\"\n[[override]]\nstream = \"tie\"\nat = [0, 0, 0]\nvalue = 1\n",
+        "why = \"x\"\n[[override]]\nstream = \"tie\"\nat = [0, 0, 0, -1]\nvalue = 1\n",
+        "why = \"x\"\n[[override]]\nstream = \"tie\"\nat = [0, 0, 0, 0]\nvale = 1\n",
+        "why = \"x\"\n[[override]]\nstream = \"tie\"\nat = [0, 0, 0, 0]\n",
+        &format!("why = \"x\"\n{one}{one}"),
+        "why = \"x\"\n[recorded]\ndigset = \"ab\"\n",
+    ];
+    let answers: Vec<_> = broken.iter().map(|text| complaint(text)).collect();
+    insta::assert_snapshot!(answers.join("\n"));
 }

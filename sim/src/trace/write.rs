@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    iter::Peekable,
 };
 
 use engine::{
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use super::line::{Line, glyph, sentence};
 use crate::{
+    choice::Decision,
     clock::START,
     trace::{Event, What},
 };
@@ -32,17 +34,24 @@ pub struct Filter {
     pub from_ns: Option<u64>,
     /// Nothing after this, in nanoseconds since the start.
     pub to_ns: Option<u64>,
+    /// Every decision that mattered, too, before the event that came of it. A decision belongs to
+    /// no node.
+    pub choices: bool,
 }
 
 impl Filter {
     /// Whether an event is written.
     #[must_use]
     pub fn takes(&self, event: &Event) -> bool {
-        let at = since_start(event.time);
         let node = event
             .node
             .is_none_or(|node| self.nodes.is_empty() || self.nodes.contains(&node.0));
-        node && self.from_ns.is_none_or(|from| at >= from) && self.to_ns.is_none_or(|to| at <= to)
+        node && self.covers(event.time)
+    }
+
+    fn covers(&self, time: Time) -> bool {
+        let at = since_start(time);
+        self.from_ns.is_none_or(|from| at >= from) && self.to_ns.is_none_or(|to| at <= to)
     }
 }
 
@@ -67,6 +76,26 @@ struct Header<'a> {
     events: usize,
 }
 
+/// A decision in NDJSON: the event that it came before, when, and what a schedule would give.
+#[derive(Debug, Serialize)]
+struct Choice<'a> {
+    seq: u64,
+    time_ns: u64,
+    event: &'static str,
+    #[serde(flatten)]
+    decision: &'a Decision,
+}
+
+/// The decisions that are written, to be taken off event by event.
+fn decisions<'a>(
+    outcome: &'a crate::outcome::Outcome,
+    filter: &'a Filter,
+) -> Peekable<impl Iterator<Item = &'a (u64, Time, Decision)>> {
+    let all = outcome.decisions.iter();
+    all.filter(|(_, time, _)| filter.choices && filter.covers(*time))
+        .peekable()
+}
+
 /// Writes a trace as one JSON object per line, after a header that names the schema and the run.
 ///
 /// # Errors
@@ -86,9 +115,22 @@ pub fn write_ndjson(
     };
     serde_json::to_writer(&mut *out, &header)?;
     writeln!(out)?;
-    for event in taken() {
-        serde_json::to_writer(&mut *out, &Line::of(event))?;
-        writeln!(out)?;
+    let mut choices = decisions(outcome, filter);
+    for event in &outcome.trace {
+        while let Some((seq, time, decision)) = choices.next_if(|(seq, ..)| *seq == event.seq) {
+            let choice = Choice {
+                seq: *seq,
+                time_ns: since_start(*time),
+                event: "chosen",
+                decision,
+            };
+            serde_json::to_writer(&mut *out, &choice)?;
+            writeln!(out)?;
+        }
+        if filter.takes(event) {
+            serde_json::to_writer(&mut *out, &Line::of(event))?;
+            writeln!(out)?;
+        }
     }
     Ok(())
 }
@@ -112,7 +154,17 @@ pub fn write_text(
     }
     writeln!(out, "  {:<56}  height/round/step", "event")?;
     let mut at: BTreeMap<PeerId, Hrs> = BTreeMap::new();
+    let mut choices = decisions(outcome, filter);
     for event in &outcome.trace {
+        while let Some((_, time, made)) = choices.next_if(|(seq, ..)| *seq == event.seq) {
+            let (time, blank) = (seconds(since_start(*time)), 4 * nodes.len());
+            let (stream, at, value) = (made.stream, made.at, made.value);
+            writeln!(
+                out,
+                "{time:>13} {:blank$}  choose {stream} at {at:?}: {value}",
+                ""
+            )?;
+        }
         if let (Some(node), What::Notice(Notice::NewRoundStep(now))) = (event.node, &event.what) {
             at.insert(node, *now);
         }
@@ -144,6 +196,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        choice::Stream,
         report::sample,
         trace::{Digest, first_difference},
     };
@@ -212,6 +265,32 @@ mod tests {
         }
         assert!(text.starts_with("{\"schema\":\"sim.trace/1\""), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn decisions_stand_before_what_came_of_them_when_they_are_asked_for() {
+        let mut outcome = sample::passed();
+        outcome.trace = events();
+        let made = |seq, us: u64, value| {
+            let (stream, at) = (Stream::LinkLatency, [1, 1, 0, 4 << 32]);
+            let decision = Decision { stream, at, value };
+            (seq, Time(START.0 + us * 1_000), decision)
+        };
+        outcome.decisions = vec![made(2, 1_500, 7), made(2, 1_500, 8), made(3, 2_600, 9)];
+        let mut filter = Filter {
+            choices: true,
+            to_ns: Some(2_500_000),
+            ..Filter::default()
+        };
+        let (mut text, mut lines) = (Vec::new(), Vec::new());
+        write_text(&mut text, &outcome, &filter).unwrap();
+        write_ndjson(&mut lines, &outcome, &filter).unwrap();
+        let both = [text, lines].concat();
+        insta::assert_snapshot!(String::from_utf8(both).unwrap());
+        filter.choices = false;
+        let mut without = Vec::new();
+        write_text(&mut without, &outcome, &filter).unwrap();
+        assert!(!String::from_utf8(without).unwrap().contains("choose"));
     }
 
     #[test]

@@ -36,7 +36,11 @@ impl World {
             Unsynced::Lost => CrashFates::LoseAll,
             Unsynced::Kept => CrashFates::KeepAll,
         };
+        let unsynced = host.unsynced() > 0;
         host.disk.crash(&choices, node, host.crashes, fates);
+        if unsynced {
+            self.observer.unsynced(disk);
+        }
         self.emit(Some(node), What::Crashed);
         self.stop_links(node);
         self.resume(node);

@@ -163,6 +163,7 @@ impl World {
         }
         let kind = self.plan.faults[index].kind.clone();
         self.count(kind.name());
+        self.observer.fault_began(&self.plan.faults[index]);
         self.emit(None, What::FaultBegan(kind.clone()));
         match kind {
             FaultKind::Partial(partial) => self.begin_partial(index, &partial),

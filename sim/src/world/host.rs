@@ -13,6 +13,7 @@ use crate::{
     choice::{Choices, Stream},
     clock::{NodeClock, START},
     disk::SimDisk,
+    markers::LogSizes,
     nemesis::Plan,
     trace::What,
     world::{
@@ -70,9 +71,9 @@ pub(crate) fn engine_validator(
     cast: &Cast,
 ) -> EngineValidator {
     let timeouts = plan.timeouts.to_engine();
-    let seed = choices
-        .draw(Stream::GossipPick, [index as u64, 0, 0, 0])
-        .next_u64();
+    let coords = [index as u64, 0, 0, 0];
+    let seed = choices.draw(Stream::GossipPick, coords).next_u64();
+    choices.note(Stream::GossipPick, coords, seed);
     let gossip = engine::gossip::Config {
         seed,
         ..plan.gossip()
@@ -202,7 +203,7 @@ impl Host {
     }
 
     /// How many bytes of log and sign state a crash could still take.
-    fn unsynced(&self) -> u64 {
+    pub(super) fn unsynced(&self) -> u64 {
         self.disk.unsynced_bytes(&format!("{DIR}/wal"))
             + self.disk.unsynced_bytes(&format!("{DIR}/sign_state"))
     }
@@ -235,6 +236,7 @@ impl World {
         let host = self.host(node);
         host.up = true;
         host.disk_has_failed = false;
+        let log = (host.starts > 0).then(|| LogSizes::of(&host.disk));
         let local = host.clock.local(now);
         let started = {
             let _span = span(node, now).entered();
@@ -253,7 +255,9 @@ impl World {
                 host.last_lsn = None;
                 host.disk_free = now;
                 let incarnation = host.starts - 1;
-                if incarnation > 0 {
+                if let Some(before) = log {
+                    let after = LogSizes::of(&host.disk);
+                    self.observer.log_after_start(&before, &after);
                     self.count("restart");
                 }
                 let signed = self.host(node).signed();

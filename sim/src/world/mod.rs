@@ -41,9 +41,10 @@ pub use validator::{DIR, EngineValidator, Validator};
 
 use crate::{
     byzantine::Filters,
-    choice::Choices,
+    choice::{Choices, Decision},
     clock::START,
     disk::SimDisk,
+    markers::{LogSizes, Observer},
     nemesis::Plan,
     network::{CutId, Network, Uplinks},
     oracle::{Judge, Liveness, Violation},
@@ -145,6 +146,7 @@ pub struct World {
     /// What the script holds back.
     holds: Holds,
     judge: Judge,
+    observer: Observer,
     /// The healed core, once the faults are over.
     core: Vec<PeerId>,
     /// Set when the faults are over.
@@ -153,6 +155,8 @@ pub struct World {
     workload: Workload,
     options: RunOptions,
     trace: Vec<Event>,
+    /// The decisions between the events, if those are kept.
+    decisions: Vec<(u64, Time, Decision)>,
     phase: Phase,
     seq: u64,
     packets: u64,
@@ -184,7 +188,7 @@ impl World {
     pub fn new(plan: Plan, options: RunOptions) -> Self {
         let nodes = plan.powers.len();
         assert!(nodes > 0, "a plan has at least one node");
-        let choices = Choices::new(plan.seed);
+        let choices = setup::choices(&plan, options);
         let cast = Cast::new(nodes, plan.crypto);
         let setup = setup(&plan, &cast);
         let hosts = (0..nodes)
@@ -208,11 +212,13 @@ impl World {
             holds: Holds::new(&plan.script.holds),
             core: Vec::new(),
             liveness: None,
+            observer: setup::observer(&plan, &cast),
             judge: Judge::new(setup),
             digest: Digest::default(),
             workload,
             options,
             trace: Vec::new(),
+            decisions: Vec::new(),
             phase: Phase::Faults,
             seq: 0,
             packets: 0,
@@ -314,7 +320,9 @@ impl World {
 
     /// What the run found, after [`World::run`].
     #[must_use]
-    pub fn outcome(self, panic: Option<String>) -> Outcome {
+    pub fn outcome(mut self, panic: Option<String>) -> Outcome {
+        let logs: Vec<_> = self.hosts.iter().map(|h| LogSizes::of(&h.disk)).collect();
+        self.observer.finish(&self.plan, &self.counts, &logs);
         let violation = self.violation.map(|v| *v);
         let verdict = match (&panic, &violation) {
             (Some(_), _) => Verdict::Panic,
@@ -339,7 +347,10 @@ impl World {
             oracles,
             violations: violation.into_iter().collect(),
             panic,
+            reached: self.observer.reached(),
             trace: self.trace,
+            decisions: self.decisions,
+            idle_overrides: self.choices.idle_overrides(),
             disks: self.hosts.into_iter().map(|host| host.disk).collect(),
         }
     }
@@ -354,12 +365,16 @@ impl World {
         };
         self.seq += 1;
         self.digest.observe(&event);
+        self.observer.observe(&event);
         let judged = self.judge.observe(&event);
         let judged = judged.and_then(|()| match &mut self.liveness {
             Some(liveness) => liveness.observe(&event),
             None => Ok(()),
         });
         if self.options.trace {
+            let made = self.choices.take_decisions().into_iter();
+            let (seq, time) = (event.seq, event.time);
+            self.decisions.extend(made.map(|made| (seq, time, made)));
             self.trace.push(event);
         }
         if self.violation.is_none() {

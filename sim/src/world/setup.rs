@@ -7,10 +7,30 @@ use engine::types::{ChainId, Params, PeerId, Span, ValidatorUpdate};
 use crate::{
     choice::{Choices, Stream},
     clock::START,
+    markers::Observer,
     nemesis::Plan,
     oracle::{Member, Setup},
+    outcome::RunOptions,
     world::Cast,
 };
+
+/// The decisions of the run: the seed's, but for those that the plan gives.
+pub(super) fn choices(plan: &Plan, options: RunOptions) -> Choices {
+    let given = plan.overrides.iter();
+    let overrides = given.map(|d| ((d.stream, d.at), d.value)).collect();
+    let choices = Choices::new(plan.seed).with_overrides(&overrides);
+    if options.trace {
+        choices.recorded()
+    } else {
+        choices
+    }
+}
+
+/// Who notes which situations are reached.
+pub(super) fn observer(plan: &Plan, cast: &Cast) -> Observer {
+    let keys: Vec<_> = cast.signers.iter().map(|key| key.public_key()).collect();
+    Observer::new(plan, &keys)
+}
 
 /// What the judges know before the run.
 pub(crate) fn setup(plan: &Plan, cast: &Cast) -> Setup {

@@ -395,3 +395,28 @@ fn a_peer_is_shown_in_one_line_and_in_full() {
     sent lately: prevotes 2/1 x
     ");
 }
+
+/// The largest block that can be: more parts than a frame may hold, and far longer than it.
+#[test]
+fn an_own_block_of_many_parts_is_pushed_in_frames_that_a_peer_takes() {
+    let mut talk = Talk::new(Small::at(1, 0, Step::Propose, &[]));
+    let parts = PartSet::split(&vec![0; crate::types::MAX_BLOCK_BYTES]);
+    let part = |index| Message::BlockPart {
+        height: Height(1),
+        round: Round(0),
+        part: std::sync::Arc::clone(parts.part(index).expect("a part")),
+    };
+    let total = parts.header().total as usize;
+    let mut own = vec![proposal(0, None)];
+    own.extend((0..total).map(part));
+    let mut out = Vec::new();
+    talk.gossip.push(talk.now, &own, &mut out);
+    for wish in &out {
+        let Out::Send { frame, .. } = wish else {
+            continue;
+        };
+        assert!(frame.contents().is_ok(), "{:?}", frame.contents().err());
+    }
+    assert_eq!(messages_of(&out).len(), 1 + total);
+    assert!(messages_of(&out) == own, "all of them, in order");
+}

@@ -98,8 +98,17 @@ pub(super) fn draw_tx_every(choices: &Choices, link: Link, empty_blocks: EmptyBl
     drawn
 }
 
-/// What clients do beside submitting: nothing in three of four runs.
+/// What clients do beside submitting: nothing in three of four runs. In every 64th run they submit
+/// so much that blocks travel in several parts.
 pub(super) fn draw_clients(choices: &Choices) -> Clients {
+    let mut draw = swarm(choices, Option_::Bulk);
+    if draw.below(64) == 0 {
+        return Clients {
+            burst: draw.between(30..=60),
+            large_ppm: 1_000_000,
+            ..Clients::default()
+        };
+    }
     let mut draw = swarm(choices, Option_::Clients);
     if draw.below(4) != 0 {
         return Clients::default();

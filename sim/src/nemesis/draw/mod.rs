@@ -70,6 +70,8 @@ pub(super) enum Option_ {
     Bandwidth = 40,
     Disks = 50,
     RetainBlocks = 60,
+    AlwaysLying = 70,
+    Bulk = 71,
     Mix = 80,
     OneBehaviour = 81,
     Companions = 82,
@@ -140,6 +142,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         changes: Vec::new(),
         params: Vec::new(),
         faults: Vec::new(),
+        overrides: Vec::new(),
         script: Script::default(),
         powers,
     };
@@ -206,7 +209,7 @@ fn draw_byzantine(
     }
     let behaviour = match kind {
         0 => Behaviour::Silent,
-        5 => Behaviour::LyingGossip,
+        5 => draw_liar(choices),
         _ => Behaviour::Equivocate,
     };
     let chosen = nodes.into_iter().take(usize::from(wanted));
@@ -222,6 +225,15 @@ fn draw_byzantine(
         "--byzantine {wanted} has {power} of {total} power, one third or more, where nothing is \
          promised; take fewer, more --validators, or say --beyond-one-third"
     ))
+}
+
+/// Every second validator that lies in gossip always does.
+fn draw_liar(choices: &Choices) -> Behaviour {
+    if swarm(choices, Option_::AlwaysLying).below(2) == 0 {
+        Behaviour::LyingGossip
+    } else {
+        Behaviour::AlwaysLyingGossip
+    }
 }
 
 /// In every fourth run one node starts when the others have decided some heights.
