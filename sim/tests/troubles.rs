@@ -309,7 +309,7 @@ fn seeds_draw_every_kind_each_is_documented_and_each_can_be_switched_off() {
     let kinds = of_each_kind();
     assert_eq!(
         kinds.len(),
-        17,
+        18,
         "{:?}",
         kinds.iter().map(|k| k.0).collect::<Vec<_>>()
     );

@@ -87,10 +87,12 @@ impl CrashPoints {
                 ..overrides.clone()
             },
         )?;
-        // Odd seeds remove old blocks, so that crashes come between these steps, too. A node that
-        // starts again at once is never further behind than that.
+        // Odd seeds remove old blocks, so that crashes come between these steps, too. Heights last
+        // long enough there for a node that starts again at once never to be further behind.
         if seed % 2 == 1 {
             base.retain_blocks = Some(RETAINED);
+            base.timeouts.skip_commit = false;
+            base.timeouts.commit = base.gossip().resend_after.0 / 500_000;
         }
         base.segment_bytes = Some(SEGMENT_BYTES);
         let finished = run_one(&base, RunOptions::default(), false);

@@ -60,33 +60,7 @@ fn byzantine(plan: &Plan) -> Option<String> {
 }
 
 fn swarm(plan: &Plan) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for fault in plan.faults.iter().filter(|fault| !fault.off) {
-        let name = match fault.kind.name() {
-            "one_way" => "one-way cut",
-            "partial" => "partial cut",
-            "isolate" => "isolation",
-            "topology" => "ring or star",
-            "clock_step" => "clock step",
-            "clock_drift" => "clock drift",
-            "clock_freeze" => "clock freeze",
-            "crash_many" => "joint crash",
-            "crash_loop" => "crash loop",
-            "old_disk" => "old disk",
-            "empty_disk" => "empty disk",
-            "foreign_disk" => "foreign disk",
-            "disk" => "disk fault",
-            other => other,
-        };
-        *counts.entry(name).or_default() += 1;
-    }
-    let mut parts: Vec<String> = (counts.into_iter())
-        .map(|(name, count)| match (name, count) {
-            ("crash" | "joint crash", 2..) => format!("{count} {name}es"),
-            ("ring or star", 2..) => format!("{count} rings or stars"),
-            _ => counted(count, name),
-        })
-        .collect();
+    let mut parts = faults(plan);
     let holds = plan.script.holds.iter().filter(|hold| !hold.off).count();
     if holds > 0 {
         parts.push(counted(holds as u64, "hold"));
@@ -132,6 +106,36 @@ fn swarm(plan: &Plan) -> String {
     } else {
         parts.join(", ")
     }
+}
+
+fn faults(plan: &Plan) -> Vec<String> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for fault in plan.faults.iter().filter(|fault| !fault.off) {
+        let name = match fault.kind.name() {
+            "one_way" => "one-way cut",
+            "partial" => "partial cut",
+            "isolate" => "isolation",
+            "topology" => "ring or star",
+            "clock_step" => "clock step",
+            "clock_drift" => "clock drift",
+            "clock_freeze" => "clock freeze",
+            "crash_many" => "joint crash",
+            "crash_loop" => "crash loop",
+            "old_disk" => "old disk",
+            "empty_disk" => "empty disk",
+            "foreign_disk" => "foreign disk",
+            "disk" => "disk fault",
+            other => other,
+        };
+        *counts.entry(name).or_default() += 1;
+    }
+    (counts.into_iter())
+        .map(|(name, count)| match (name, count) {
+            ("crash" | "joint crash", 2..) => format!("{count} {name}es"),
+            ("ring or star", 2..) => format!("{count} rings or stars"),
+            _ => counted(count, name),
+        })
+        .collect()
 }
 
 fn links(links: Links) -> Vec<String> {
