@@ -239,7 +239,7 @@ fn a_fault(nodes: u16) -> impl Strategy<Value = Fault> {
     })
 }
 
-#[allow(clippy::too_many_lines, reason = "a plan has as many fields")]
+#[expect(clippy::too_many_lines, reason = "a plan has as many fields")]
 fn a_plan() -> impl Strategy<Value = Plan> {
     (1usize..8).prop_flat_map(|nodes| {
         let count = u16::try_from(nodes).expect("few nodes");
