@@ -157,9 +157,14 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
+    let kept = directory.join("target");
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
+            // What runs of the copy have kept is no part of it.
+            if path == kept {
+                continue;
+            }
             if path.is_dir() {
                 open.push(path);
             } else {

@@ -156,7 +156,9 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
         byzantine::draw_cast(&choices, &mut plan, overrides);
-        if !overrides.beyond_one_third {
+        // Twins share a key, and with it the power that a change gives to one of them.
+        let twins = byzantine::mix(&choices) == byzantine::Mix::Twins;
+        if !overrides.beyond_one_third && !twins {
             reconfigure::draw(&choices, &mut plan, height_ms);
             if plan.powers.len() > 1 && plan.one_may_decide_alone() {
                 // Its heights would take no longer than its disk: nobody could follow.
@@ -182,7 +184,9 @@ fn draw_retain_blocks(choices: &Choices, plan: &Plan) -> Option<u64> {
     let mut draw = swarm(choices, Option_::RetainBlocks);
     let on = draw.below(6) == 0;
     let few = draw.between(10..=15);
-    let nobody_is_off = plan.faults.is_empty() && plan.starts_late_ms.is_empty();
+    let is_twin = |b: &Byzantine| b.behaviour == Behaviour::Twin;
+    let nobody_is_held = plan.script.is_empty() && !plan.byzantine.iter().any(is_twin);
+    let nobody_is_off = plan.faults.is_empty() && plan.starts_late_ms.is_empty() && nobody_is_held;
     (on && nobody_is_off).then_some(few)
 }
 
