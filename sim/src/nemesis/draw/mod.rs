@@ -156,9 +156,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
         byzantine::draw_cast(&choices, &mut plan, overrides);
-        // Twins share a key, and with it the power that a change gives to one of them.
-        let twins = byzantine::mix(&choices) == byzantine::Mix::Twins;
-        if !overrides.beyond_one_third && !twins {
+        if !overrides.beyond_one_third {
             reconfigure::draw(&choices, &mut plan, height_ms);
             if plan.powers.len() > 1 && plan.one_may_decide_alone() {
                 // Its heights would take no longer than its disk: nobody could follow.
