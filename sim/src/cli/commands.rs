@@ -25,10 +25,12 @@ use crate::{
 const UNTRACED: RunOptions = RunOptions {
     trace: false,
     plain: false,
+    without: None,
 };
 const TRACED: RunOptions = RunOptions {
     trace: true,
     plain: false,
+    without: None,
 };
 
 pub(super) fn run(

@@ -82,10 +82,12 @@ pub fn run_one(plan: &Plan, options: RunOptions, check: bool) -> Finished {
 const CONTAINED: RunOptions = RunOptions {
     trace: false,
     plain: false,
+    without: None,
 };
 const PLAIN: RunOptions = RunOptions {
     trace: false,
     plain: true,
+    without: None,
 };
 
 fn compare(plan: &Plan, first: &Outcome) -> Option<Difference> {

@@ -29,10 +29,13 @@ mod fails_stop;
 mod ghost;
 mod kv;
 mod liveness;
+mod lock_holds;
 mod lock_safety;
 mod merkle;
+mod nil_precommit_justified;
 mod no_send_before_durable;
 mod no_silent_damage;
+mod one_quorum;
 mod own;
 mod peer_blame;
 mod precommit_justified;
@@ -41,6 +44,7 @@ mod proposer_only;
 mod quorum;
 mod recovery;
 mod rotation;
+mod round_entry;
 mod round_skip;
 mod seen;
 mod sets;
@@ -75,6 +79,8 @@ pub struct Setup {
     pub within_one_third: bool,
     /// How many events the run may take.
     pub most_events: u64,
+    /// Oracles that stay away, by name: to see what the others notice without them.
+    pub without: Vec<&'static str>,
 }
 
 /// A node.
@@ -155,11 +161,15 @@ impl Judge {
             Box::new(lock_safety::LockSafety::default()),
             Box::new(prevote_justified::PrevoteJustified::default()),
             Box::new(precommit_justified::PrecommitJustified::default()),
+            Box::new(nil_precommit_justified::NilPrecommitJustified::default()),
             Box::new(decision_justified::DecisionJustified::default()),
             Box::new(agreement::Agreement::default()),
             Box::new(recovery::Recovery::default()),
+            Box::new(round_entry::RoundEntry::default()),
         ];
         if setup.within_one_third {
+            oracles.push(Box::new(one_quorum::OneQuorum::default()));
+            oracles.push(Box::new(lock_holds::LockHolds::default()));
             oracles.push(Box::new(chain_integrity::ChainIntegrity::default()));
             oracles.push(Box::new(validity::Validity::default()));
             oracles.push(Box::new(evidence::Evidence::default()));
@@ -176,6 +186,9 @@ impl Judge {
         ];
         if setup.within_one_third {
             watchers.push(Box::new(peer_blame::PeerBlame::default()));
+        }
+        for judges in [&mut watchers, &mut oracles] {
+            judges.retain(|oracle| !setup.without.contains(&oracle.name()));
         }
         Self {
             ghost: Ghost::new(setup),

@@ -68,6 +68,17 @@ impl Powers {
             .sum()
     }
 
+    /// Whether a set holds at least one third of the power: what is left is no quorum.
+    pub(super) fn is_one_third(&self, set: Mask) -> bool {
+        u128::from(self.of(set)) * 3 >= u128::from(self.total)
+    }
+
+    /// Whether a set holds more than one third of the power: with less than that byzantine, one of
+    /// them is correct.
+    pub(super) fn is_more_than_one_third(&self, set: Mask) -> bool {
+        u128::from(self.of(set)) * 3 > u128::from(self.total)
+    }
+
     /// Whether a set holds more than two thirds of the power.
     pub(super) fn has_quorum(&self, set: Mask) -> bool {
         more_than_two_thirds(self.of(set), self.total)
@@ -125,6 +136,15 @@ mod tests {
         assert!(!powers.has_quorum(0b0001));
         assert!(powers.has_quorum(0b0011));
         assert_eq!(powers.of(1 << 100), 0);
+    }
+
+    #[test]
+    fn a_third_exactly_keeps_the_others_from_a_quorum_but_may_be_byzantine() {
+        let powers = Powers::new(vec![3, 2, 2, 2]);
+        assert!(powers.is_one_third(0b0001) && !powers.is_more_than_one_third(0b0001));
+        assert!(!powers.has_quorum(0b1110));
+        assert!(!powers.is_one_third(0b0010));
+        assert!(powers.is_more_than_one_third(0b0110));
     }
 
     #[test]

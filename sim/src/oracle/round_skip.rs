@@ -132,10 +132,10 @@ impl RoundSkip {
             }
             self.checks += 1;
             let powers = ghost.powers(height);
-            let (power, total) = (powers.of(place.heard), powers.total());
-            if 3 * u128::from(power) <= u128::from(total) {
+            if !powers.is_more_than_one_third(place.heard) {
                 continue;
             }
+            let (power, total) = (powers.of(place.heard), powers.total());
             let (time, name) = (facts::at(event.time), facts::node(node));
             let act = news.slot.act;
             let what = format!(

@@ -50,6 +50,8 @@ struct Tally {
     cast: Vec<Vec<(usize, Signature)>>,
     /// By number of the choice, then by node: whose votes it has seen.
     seen: Vec<Vec<Mask>>,
+    /// The nodes that a timeout has reached after they had seen a quorum of these votes.
+    waited: Mask,
 }
 
 /// A proposal signed by its round's proposer.
@@ -206,13 +208,40 @@ impl HeightSeen {
         let Ok(at) = self.find(round) else {
             return 0;
         };
-        let kinds = [VoteKind::Prevote, VoteKind::Precommit];
-        let choices = kinds
-            .into_iter()
-            .flat_map(|kind| &self.rounds[at].tally(kind).seen);
-        choices
-            .filter_map(|nodes| nodes.get(node))
-            .fold(0, |all, some| all | some)
+        self.rounds[at].prevotes.seen_by(node) | self.rounds[at].precommits.seen_by(node)
+    }
+
+    /// Everything voted for in a round, and whose authentic votes for it are known, whoever has
+    /// seen them.
+    pub(super) fn cast(
+        &self,
+        (kind, round): (VoteKind, u32),
+    ) -> impl Iterator<Item = (Option<BlockId>, Mask)> {
+        let tally = self.find(round).ok().map(|at| self.rounds[at].tally(kind));
+        let choices = self.choices.iter().enumerate();
+        choices.filter_map(move |(number, block)| {
+            let voters = tally?.voters(number);
+            (voters != 0).then_some((*block, voters))
+        })
+    }
+
+    /// A timeout has reached a node: from now on it need wait no longer for more of the votes of
+    /// which it has seen a quorum.
+    pub(super) fn mark_waited(&mut self, node: usize, powers: &Powers) {
+        for round in &mut self.rounds {
+            for tally in [&mut round.prevotes, &mut round.precommits] {
+                if powers.has_quorum(tally.seen_by(node)) {
+                    tally.waited |= only(node);
+                }
+            }
+        }
+    }
+
+    /// Whether a timeout has reached a node after it had seen a quorum of these votes, whatever they
+    /// are for.
+    pub(super) fn has_waited(&self, node: usize, (kind, round): (VoteKind, u32)) -> bool {
+        self.find(round)
+            .is_ok_and(|at| self.rounds[at].tally(kind).waited & only(node) != 0)
     }
 
     /// The rounds of which something was seen, ascending.
@@ -337,11 +366,7 @@ impl HeightSeen {
         for round in &self.rounds {
             for (number, choice) in self.choices.iter().enumerate() {
                 let Some(id) = choice else { continue };
-                let cast = round.precommits.cast.iter().enumerate();
-                let voters = cast
-                    .filter(|(_, cast)| cast.iter().any(|(choice, _)| *choice == number))
-                    .fold(0, |all, (voter, _)| all | only(voter));
-                if powers.has_quorum(voters) {
+                if powers.has_quorum(round.precommits.voters(number)) {
                     return Some(*id);
                 }
             }
@@ -410,7 +435,21 @@ impl Tally {
         Self {
             cast: vec![Vec::new(); voters],
             seen: Vec::new(),
+            waited: 0,
         }
+    }
+
+    /// Who voted for a choice, by its number.
+    fn voters(&self, number: usize) -> Mask {
+        let cast = self.cast.iter().enumerate();
+        cast.filter(|(_, cast)| cast.iter().any(|(choice, _)| *choice == number))
+            .fold(0, |all, (voter, _)| all | only(voter))
+    }
+
+    /// Whose votes a node has seen, whatever they are for.
+    fn seen_by(&self, node: usize) -> Mask {
+        let seen = self.seen.iter().filter_map(|nodes| nodes.get(node));
+        seen.fold(0, |all, some| all | some)
     }
 }
 

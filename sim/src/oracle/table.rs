@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 21] = [
+pub const ORACLES: [(&str, &str, &str); 25] = [
     (
         "fails_stop",
         "a correct node does nothing more after a storage call that failed, until it has stopped",
@@ -78,6 +78,11 @@ pub const ORACLES: [(&str, &str, &str); 21] = [
         "L6; classic_safety.ivy: precommitted_is_quorum_prevote",
     ),
     (
+        "nil_precommit_justified",
+        "a correct node precommits nil only after a polka for nil, or a timeout behind any polka",
+        "L6; abstract_tendermint.ivy: l_44, l_61",
+    ),
+    (
         "decision_justified",
         "a correct node decides only what more than 2/3 precommitted in one round, and in full",
         "S4; classic_safety.ivy: decision_is_quorum_precommit",
@@ -101,6 +106,21 @@ pub const ORACLES: [(&str, &str, &str); 21] = [
         "evidence",
         "a block proves only offences that byzantine validators committed, each once and in time",
         "E1; accountable_safety_2.ivy: wb_never_punished; evidence of Tendermint",
+    ),
+    (
+        "round_entry",
+        "a correct node goes to a round that 1/3 is in, or when the round before came to nothing",
+        "L7; L55 and L65 of arXiv 1807.04938",
+    ),
+    (
+        "one_quorum",
+        "over all votes of the run, one value has a polka in a round, one block a commit at a height",
+        "G2; classic_safety.ivy: quorums intersect",
+    ),
+    (
+        "lock_holds",
+        "no other block gets a polka once correct nodes with 1/3 of the power precommitted one",
+        "G1; TendermintAccInv_004_draft.tla: PrecommitsLockValue",
     ),
     (
         "liveness",

@@ -66,6 +66,15 @@ pub(super) fn setup(nodes: usize, byzantine: &[usize]) -> Setup {
         verify: Arc::new(Plain),
         within_one_third: 3 * byzantine.len() < nodes,
         most_events: 10_000,
+        without: Vec::new(),
+    }
+}
+
+/// The same without these oracles.
+pub(super) fn without(setup: Setup, names: &[&'static str]) -> Setup {
+    Setup {
+        without: names.to_vec(),
+        ..setup
     }
 }
 
@@ -256,6 +265,25 @@ impl History {
             self.get(node, message);
         });
         self
+    }
+
+    /// A node hears that all others prevote nil: it may precommit nil.
+    pub(super) fn nil_polka(&mut self, node: usize, at: (u64, u32)) -> &mut Self {
+        let others = (0..self.lsn.len()).filter(|other| *other != node);
+        let votes: Vec<Message> = others.map(|by| prevote(by, at, None)).collect();
+        self.get_all(node, &votes)
+    }
+
+    /// A node hears two others in a round: it may go there.
+    pub(super) fn follow(&mut self, node: usize, at: (u64, u32)) -> &mut Self {
+        let others = (0..self.lsn.len()).rev().filter(|other| *other != node);
+        let votes: Vec<Message> = others.take(2).map(|by| prevote(by, at, None)).collect();
+        self.get_all(node, &votes)
+    }
+
+    /// A timeout of consensus reaches a node.
+    pub(super) fn timeout(&mut self, node: usize) -> &mut Self {
+        self.happens(node, What::Fired { timer: "consensus" })
     }
 
     pub(super) fn crash(&mut self, node: usize) -> &mut Self {

@@ -71,7 +71,7 @@ impl Scenario {
     pub fn play(&self, check: bool) -> Played {
         let options = RunOptions {
             trace: !(self.expect.situations.is_empty() && self.expect.reasons.is_empty()),
-            plain: false,
+            ..RunOptions::default()
         };
         let finished = run_one(&self.plan, options, check);
         let unmet = self.expect.unmet(&finished.outcome);

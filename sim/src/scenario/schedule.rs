@@ -110,7 +110,7 @@ impl Schedule {
         }
         let traced = RunOptions {
             trace: true,
-            plain: false,
+            ..RunOptions::default()
         };
         let outcome = run_one(&self.plan, traced, false).outcome;
         let mut now = Vec::new();

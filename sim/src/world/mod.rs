@@ -190,7 +190,8 @@ impl World {
         assert!(nodes > 0, "a plan has at least one node");
         let choices = setup::choices(&plan, options);
         let cast = Cast::new(nodes, plan.crypto);
-        let setup = setup(&plan, &cast);
+        let mut setup = setup(&plan, &cast);
+        setup.without.extend(options.without);
         let hosts = (0..nodes)
             .map(|i| Host::new(i, &plan, &choices, &cast))
             .collect();

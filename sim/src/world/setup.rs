@@ -47,6 +47,7 @@ pub(crate) fn setup(plan: &Plan, cast: &Cast) -> Setup {
         verify: Arc::clone(&cast.verify),
         within_one_third: plan.is_within_one_third(),
         most_events: most_events(plan),
+        without: Vec::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use engine::types::{Address, Block, BlockId, Hash, PartSetHeader, PeerId, Signat
 use super::Ghost;
 use crate::oracle::{
     Setup,
-    own::{Life, News},
-    quorum::{Mask, Powers},
+    own::{Life, News, Slot},
+    quorum::{Mask, Powers, members, only},
     seen::{HeightSeen, ProposalSeen},
     sets::{Rules, Validators},
 };
@@ -97,6 +97,54 @@ impl Ghost {
     ) -> Mask {
         self.height(height)
             .map_or(0, |seen| seen.voters(node, (kind, round), block))
+    }
+
+    /// Everything voted for in a round, and who stands to it, whoever has seen the votes: a correct
+    /// node once its vote binds it, a byzantine one when a correct node has been given its vote.
+    pub(in crate::oracle) fn standing(
+        &self,
+        (height, round, kind): (u64, u32, VoteKind),
+    ) -> impl Iterator<Item = (Option<BlockId>, Mask)> {
+        let slot = Slot {
+            height,
+            round,
+            act: kind.into(),
+        };
+        let cast = self.height(height).into_iter();
+        cast.flat_map(move |seen| seen.cast((kind, round)))
+            .map(move |(block, voters)| (block, self.bound(slot, block, voters)))
+    }
+
+    /// Those of the voters whom their vote binds.
+    fn bound(&self, slot: Slot, block: Option<BlockId>, voters: Mask) -> Mask {
+        let binds = |voter: &usize| {
+            let own = |life: &Life| {
+                let all = life.at(slot).iter();
+                all.filter(|own| own.binds())
+                    .any(|own| own.value.block() == block)
+            };
+            !self.is_correct(*voter) || self.lives.get(*voter).is_some_and(own)
+        };
+        members(voters)
+            .filter(binds)
+            .fold(0, |all, voter| all | only(voter))
+    }
+
+    /// Whether a member follows the protocol. Keys of no node do not.
+    pub(in crate::oracle) fn is_correct(&self, member: usize) -> bool {
+        let member = self.setup.validators.get(member);
+        member.is_some_and(|member| member.correct)
+    }
+
+    /// Whether a timeout has reached a node after it had seen a quorum of these votes, whatever they
+    /// are for.
+    pub(in crate::oracle) fn has_waited(
+        &self,
+        node: usize,
+        (height, round, kind): (u64, u32, VoteKind),
+    ) -> bool {
+        self.height(height)
+            .is_some_and(|seen| seen.has_waited(node, (kind, round)))
     }
 
     /// Whether a node has seen more than two thirds prevote a block.

@@ -123,6 +123,7 @@ impl Ghost {
             } => {
                 self.on_decided(event.time, node, *height, (*app_hash, decision));
             }
+            What::Fired { timer: "consensus" } => self.on_timeout(node),
             What::StartRefused { .. }
             | What::Halted { .. }
             | What::Dropped { .. }
@@ -217,6 +218,18 @@ impl Ghost {
             let news = told.news(node, slot);
             self.mark_own(node, slot, news.own.value);
             self.news.push(news);
+        }
+    }
+
+    fn on_timeout(&mut self, node: usize) {
+        let height = self.lives[node].height + 1;
+        if height <= self.sets.newest()
+            && let Some(at) = height.checked_sub(self.base)
+            && let Some(seen) = usize::try_from(at)
+                .ok()
+                .and_then(|at| self.heights.get_mut(at))
+        {
+            seen.mark_waited(node, self.sets.at(height).validators.powers());
         }
     }
 

@@ -17,6 +17,7 @@ fn a_vote_that_the_sign_state_does_not_know_is_found() {
     assert_eq!(history.fired(), "sign_state_durable");
 
     let mut history = History::new(setup(4, &[]));
+    history.nil_polka(1, (1, 0));
     history.sign(1, &first).append(1, &second);
     let known = history.signed[1];
     history.sync(1).send(1, &second);
@@ -39,7 +40,7 @@ fn a_node_that_stays_behind_the_others_is_found() {
     history
         .sign(1, &prevote(1, (1, 0), None))
         .get_all(1, &ahead());
-    history.happens(1, What::Fired { timer: "consensus" });
+    history.timeout(1);
     history.append(1, &precommit(1, (1, 0), None));
     assert_eq!(history.fired(), "round_skip");
 }
@@ -50,15 +51,16 @@ fn a_node_that_follows_or_has_heard_only_one_other_is_left_alone() {
     history
         .sign(1, &prevote(1, (1, 0), None))
         .get_all(1, &ahead());
-    history.happens(1, What::Fired { timer: "consensus" });
+    history.timeout(1);
     history.sign(1, &prevote(1, (1, 1), None));
     assert_eq!(history.fired(), "none", "it went to round 1");
 
     let mut history = History::new(setup(4, &[]));
     history
         .sign(1, &prevote(1, (1, 0), None))
+        .nil_polka(1, (1, 0))
         .get(1, &ahead()[0]);
-    history.happens(1, What::Fired { timer: "consensus" });
+    history.timeout(1);
     history.append(1, &precommit(1, (1, 0), None));
     assert_eq!(
         history.fired(),
@@ -90,14 +92,16 @@ fn the_commit_of_a_block_that_nobody_asked_for_moves_no_node_and_the_same_votes_
     let (whole, votes) = decided_in_round_1();
     let mut history = History::new(setup(4, &[]));
     history.sign(1, &prevote(1, (1, 0), None)).get(1, &whole);
-    history.happens(1, What::Fired { timer: "consensus" });
+    history.nil_polka(1, (1, 0));
+    history.timeout(1);
     history.append(1, &precommit(1, (1, 0), None));
     assert_eq!(history.fired(), "none");
 
     let mut history = History::new(setup(4, &[]));
     history.sign(1, &prevote(1, (1, 0), None)).get(1, &whole);
+    history.nil_polka(1, (1, 0));
     history.get_all(1, &votes);
-    history.happens(1, What::Fired { timer: "consensus" });
+    history.timeout(1);
     history.append(1, &precommit(1, (1, 0), None));
     assert_eq!(history.fired(), "round_skip");
 }

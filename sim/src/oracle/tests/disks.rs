@@ -83,6 +83,7 @@ fn forgetful(damage: bool, height: u64) -> History {
     let mut history = History::new(setup(4, &[]));
     history
         .sign(1, &prevote(1, (1, 0), None))
+        .nil_polka(1, (1, 0))
         .sign(1, &precommit(1, (1, 0), None))
         .crash(1);
     if damage {
@@ -90,6 +91,7 @@ fn forgetful(damage: bool, height: u64) -> History {
     }
     history.start(1, height);
     history.forget(1);
+    history.follow(1, (height + 1, 1));
     history.append(1, &prevote(1, (height + 1, 1), None));
     history
 }

@@ -4,5 +4,6 @@ mod barriers;
 mod decisions;
 mod disks;
 mod evidence;
+mod quorums;
 mod sets;
 mod single_node;

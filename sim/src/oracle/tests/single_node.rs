@@ -43,6 +43,7 @@ fn a_node_that_follows_the_rules_is_left_alone() {
 #[test]
 fn two_prevotes_in_one_round_are_found() {
     let mut history = locked();
+    history.follow(1, (1, 1));
     history.sign(1, &prevote(1, (1, 1), None));
     history.sign(1, &prevote(1, (1, 1), None));
     assert_eq!(history.fired(), "none", "the same again is no second vote");
@@ -82,6 +83,7 @@ fn a_vote_that_a_crash_took_from_the_disk_does_not_bind() {
 #[test]
 fn a_vote_for_an_earlier_step_is_found() {
     let mut history = History::new(setup(4, &[]));
+    history.nil_polka(1, (1, 3)).follow(1, (1, 4));
     history.sign(1, &precommit(1, (1, 3), None));
     history.sign(1, &prevote(1, (1, 4), None));
     assert_eq!(history.fired(), "none");
@@ -93,7 +95,7 @@ fn a_vote_for_an_earlier_step_is_found() {
 fn saying_an_old_vote_again_is_not_signing() {
     let mut history = History::new(setup(4, &[]));
     let old = prevote(1, (1, 0), None);
-    history.sign(1, &old);
+    history.sign(1, &old).nil_polka(1, (1, 0));
     history.sign(1, &precommit(1, (1, 0), None));
     history.send(1, &old).send(2, &old);
     assert_eq!(history.fired(), "none");
@@ -153,11 +155,70 @@ fn a_node_counts_its_own_vote_after_a_crash_that_spared_the_disk() {
 }
 
 #[test]
-fn a_precommit_for_nil_needs_no_polka() {
+fn a_precommit_for_nil_needs_a_polka_for_nil_or_a_timeout_after_any_quorum() {
+    let nil = precommit(1, (1, 0), None);
+    let mixed = [prevote(0, (1, 0), Some(id(1))), prevote(2, (1, 0), None)];
+    let prevoted = || {
+        let mut history = History::new(setup(4, &[]));
+        history.sign(1, &prevote(1, (1, 0), None));
+        history
+    };
+    assert_eq!(
+        prevoted().nil_polka(1, (1, 0)).append(1, &nil).fired(),
+        "none"
+    );
+    let mut waited = prevoted();
+    waited.get_all(1, &mixed).timeout(1).append(1, &nil);
+    assert_eq!(waited.fired(), "none");
+
+    let mut early = prevoted();
+    early.get_all(1, &mixed).append(1, &nil);
+    assert_eq!(early.fired(), "nil_precommit_justified", "no timeout");
+    let mut early = prevoted();
+    early.get(1, &mixed[0]).timeout(1).get(1, &mixed[1]);
+    early.append(1, &nil);
+    assert_eq!(
+        early.fired(),
+        "nil_precommit_justified",
+        "a timeout before the quorum"
+    );
+    let mut early = prevoted();
+    early.get_all(1, &[0, 2, 3].map(|by| prevote(by, (1, 2), None)));
+    early.append(1, &nil);
+    assert_eq!(early.fired(), "nil_precommit_justified", "another round");
+}
+
+#[test]
+fn a_node_that_leaves_a_round_on_its_own_is_found() {
+    let next = prevote(1, (1, 1), None);
+    let others = [0, 2, 3].map(|by| precommit(by, (1, 0), None));
     let mut history = History::new(setup(4, &[]));
-    history.sign(1, &prevote(1, (1, 0), None));
-    history.sign(1, &precommit(1, (1, 0), None));
-    assert_eq!(history.fired(), "none");
+    history.get_all(1, &others).append(1, &next);
+    assert_eq!(history.fired(), "round_entry", "no timeout");
+    let mut history = History::new(setup(4, &[]));
+    history.get_all(1, &others[1..]).timeout(1).append(1, &next);
+    assert_eq!(history.fired(), "round_entry", "no quorum");
+    let mut history = History::new(setup(4, &[]));
+    history.get(1, &prevote(3, (1, 1), None)).append(1, &next);
+    assert_eq!(history.fired(), "round_entry", "one of four");
+}
+
+#[test]
+fn a_node_that_follows_the_others_or_has_waited_may_go() {
+    let next = prevote(1, (1, 1), None);
+    let others = [0, 2, 3].map(|by| precommit(by, (1, 0), None));
+    let mut history = History::new(setup(4, &[]));
+    history.get_all(1, &others).timeout(1).append(1, &next);
+    assert_eq!(history.fired(), "none", "the round has come to nothing");
+    let mut history = History::new(setup(4, &[]));
+    history.follow(1, (1, 1)).sign(1, &next);
+    history.append(1, &precommit(1, (1, 1), None));
+    assert_ne!(
+        history.fired(),
+        "round_entry",
+        "only the first act is judged"
+    );
+    assert_eq!(history.judge.checks()["round_entry"], 1);
 }
 
 #[test]
@@ -186,6 +247,7 @@ fn a_lock_left_after_a_crash_is_found() {
 #[test]
 fn a_lock_gives_way_to_a_later_polka() {
     let mut history = locked();
+    history.follow(1, (1, 2));
     history.get_all(1, &two(prevote, 1, 2));
     history.get(1, &prevote(0, (1, 1), Some(id(2))));
     history.get(1, &proposal(2, (1, 2), id(2), Some(1)));
@@ -213,7 +275,7 @@ fn a_lock_taken_with_the_disk_does_not_hold() {
     history.get_all(1, &two(prevote, 0, 1));
     history.get(1, &prevote(0, (1, 0), Some(id(1))));
     history.append(1, &precommit(1, (1, 0), Some(id(1))));
-    history.crash(1).start(1, 0);
+    history.crash(1).start(1, 0).follow(1, (1, 2));
     history.get(1, &proposal(2, (1, 2), id(2), None));
     history.sign(1, &prevote(1, (1, 2), Some(id(2))));
     assert_eq!(history.fired(), "none");
@@ -246,7 +308,7 @@ fn a_prevote_for_an_old_block_needs_the_polka_its_proposal_names() {
 
     let mut history = History::new(setup(4, &[]));
     history.get(1, &proposal(2, (1, 2), id(1), Some(0)));
-    history.get_all(1, &two(prevote, 0, 1));
+    history.get_all(1, &two(prevote, 0, 1)).follow(1, (1, 2));
     history.get(1, &prevote(0, (1, 0), Some(id(1))));
     history.append(1, &prevote(1, (1, 2), Some(id(1))));
     assert_eq!(history.fired(), "none");
@@ -255,6 +317,7 @@ fn a_prevote_for_an_old_block_needs_the_polka_its_proposal_names() {
 #[test]
 fn a_proposal_out_of_turn_is_found() {
     let mut history = History::new(setup(4, &[]));
+    history.follow(1, (1, 1));
     history.sign(0, &proposal(0, (1, 0), id(1), None));
     history.sign(1, &proposal(1, (1, 1), id(1), None));
     assert_eq!(history.fired(), "none");
@@ -275,6 +338,7 @@ fn passing_on_a_proposal_of_another_is_not_proposing() {
 #[test]
 fn two_proposals_in_one_round_are_found() {
     let mut history = History::new(setup(4, &[]));
+    history.follow(1, (1, 1));
     history.sign(1, &proposal(1, (1, 1), id(1), None));
     history.sign(1, &proposal(1, (1, 1), id(2), None));
     assert_eq!(history.fired(), "vote_once");
@@ -303,6 +367,7 @@ fn a_vote_sent_before_it_is_durable_is_found() {
     history
         .append(1, &own)
         .sync(1)
+        .nil_polka(1, (1, 0))
         .append(1, &precommit(1, (1, 0), None));
     history.send(1, &own);
     assert_eq!(history.fired(), "none");
