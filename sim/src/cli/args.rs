@@ -44,6 +44,9 @@ pub(super) struct Bench {
     /// Measures the memory of ever longer runs instead.
     #[arg(long, conflicts_with = "wal")]
     pub(super) long: bool,
+    /// Measures what each oracle takes of a run instead.
+    #[arg(long, conflicts_with_all = ["wal", "long"])]
+    pub(super) oracles: bool,
     /// How long a log is read, in MiB.
     #[arg(long, value_name = "N", default_value_t = 256, requires = "wal",
         value_parser = clap::value_parser!(u64).range(1..=65_536))]
@@ -215,6 +218,9 @@ pub(super) struct Sweep {
     /// Fails (1) if one of the situations that a search must reach never occurred.
     #[arg(long)]
     pub(super) require_markers: bool,
+    /// Leaves an oracle out, to see what the others notice without it.
+    #[arg(long, value_name = "ORACLE", value_parser = values::oracle, conflicts_with = "check")]
+    pub(super) without: Option<&'static str>,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -301,6 +307,10 @@ pub(super) enum Bugs {
         /// Writes the seed and the numbers that were found into the bug's note.
         #[arg(long)]
         record: bool,
+        /// Sweeps without an oracle, to see whether the others notice the bug without it.
+        #[arg(long, value_name = "ORACLE", value_parser = values::oracle)]
+        #[arg(conflicts_with = "record")]
+        without: Option<&'static str>,
     },
 }
 

@@ -131,6 +131,10 @@ pub(super) fn keep(
 pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let overrides = sweep.options.draw.overrides();
     let check = sweep.options.check;
+    let options = RunOptions {
+        without: sweep.without,
+        ..UNTRACED
+    };
     let plan = sweep_plan(sweep)?;
     let stop = stop_on_interrupt()?;
     let mut kinds = BTreeSet::new();
@@ -138,7 +142,7 @@ pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8
     let summary = explore::sweep(
         &plan,
         &stop,
-        |seed| explore::run_seed(seed, &overrides, check),
+        |seed| explore::run_seed(seed, &overrides, (options, check)),
         |event| match event {
             SweepEvent::Progress(now) => Ok(printer.sweep_progress(&now)?),
             SweepEvent::Failed(seed, finished) => {
@@ -331,9 +335,10 @@ pub(super) fn bugs(command: &args::Bugs, printer: &mut Printer<'_>) -> Result<u8
             directory,
             seeds,
             record,
+            without,
         } => {
             let wanted = named(corpus::bugs(&directory.path)?, ids, &directory.path)?;
-            check_bugs(wanted, seeds.as_deref(), *record, printer)
+            check_bugs(wanted, (seeds.as_deref(), *without), *record, printer)
         }
     }
 }
@@ -357,14 +362,14 @@ fn named(all: Vec<KnownBug>, ids: &[String], directory: &Path) -> Result<Vec<Kno
 
 fn check_bugs(
     bugs: Vec<KnownBug>,
-    seeds: Option<&str>,
+    (seeds, without): (Option<&str>, Option<&'static str>),
     record: bool,
     printer: &mut Printer<'_>,
 ) -> Result<u8, Error> {
     let scratch = Scratch::new(Path::new("."), Path::new("target/bugs"));
     let mut exit = 0;
     for mut bug in bugs {
-        let checked = corpus::check(&bug, &scratch, seeds)?;
+        let checked = corpus::check(&bug, &scratch, seeds, without)?;
         if let (true, Some(fired)) = (record, &checked.sweep) {
             bug.record(fired, seeds);
             bug.save()?;
@@ -388,6 +393,8 @@ pub(super) fn bench(arguments: &args::Bench, printer: &mut Printer<'_>) -> Resul
         explore::bench_log(&stop, &directory, arguments.mib << 20, &mut on)?
     } else if arguments.long {
         explore::bench_long(&stop, &mut on)
+    } else if arguments.oracles {
+        explore::bench_oracles(&stop, &mut on)
     } else {
         explore::bench(&stop, &mut on)
     };

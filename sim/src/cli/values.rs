@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::oracle::ORACLES;
+
 /// Seeds from the first to before the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seeds {
@@ -81,6 +83,13 @@ pub(super) fn node(text: &str) -> Result<u16, String> {
         .map_err(|_| format!("\"{text}\" is no node; write n0, n1, ..."))
 }
 
+/// The name of an oracle.
+pub(super) fn oracle(text: &str) -> Result<&'static str, String> {
+    let mut names = ORACLES.iter().map(|(name, ..)| *name);
+    let found = names.find(|name| *name == text);
+    found.ok_or_else(|| "no oracle has this name; sim help invariants lists them".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +137,12 @@ mod tests {
         for wrong in ["", "30", "s", "1.s.", "-1s", "1d", "99999999999h", ".5s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn oracles_are_named_as_they_are_listed() {
+        assert_eq!(oracle("agreement"), Ok("agreement"));
+        assert!(oracle("agreements").is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Checked {
     pub id: String,
     /// What came of it.
     pub verdict: Verdict,
-    /// What the recorded command gave: whether it exits as recorded.
+    /// What the recorded command gave: whether it exits as recorded. Not asked without an oracle.
     pub command_holds: bool,
     /// What the sweep found, if the note names one.
     pub sweep: Option<Fired>,
@@ -76,7 +76,11 @@ pub struct Fired {
     pub cpu_ms: u64,
 }
 
-/// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead).
+/// What is swept to see whether a bug is noticed without an oracle, if its note names no sweep.
+const SEEDS: &str = "0..1000";
+
+/// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead). Without an
+/// oracle only the sweep: whether the others notice the bug.
 ///
 /// # Errors
 /// If the copy cannot be made or built, or its simulator fails.
@@ -84,6 +88,7 @@ pub fn check(
     bug: &KnownBug,
     scratch: &Scratch,
     seeds: Option<&str>,
+    without: Option<&str>,
 ) -> Result<Checked, CorpusError> {
     scratch.create()?;
     scratch.refresh()?;
@@ -97,10 +102,11 @@ pub fn check(
         return Ok(checked);
     }
     let sim = scratch.build()?;
-    checked.command_holds = holds(bug, scratch, &sim)?;
-    let seeds = seeds.or(bug.note.sweep.as_deref());
+    checked.command_holds = without.is_some() || holds(bug, scratch, &sim)?;
+    let default = without.map(|_| SEEDS);
+    let seeds = seeds.or(bug.note.sweep.as_deref()).or(default);
     checked.sweep = match seeds {
-        Some(seeds) => swept(&sim, scratch, seeds)?,
+        Some(seeds) => swept(&sim, scratch, seeds, without)?,
         None => None,
     };
     let note = &bug.note;
@@ -111,6 +117,7 @@ pub fn check(
     };
     checked.verdict = match (checked.command_holds, &checked.sweep) {
         (true, _) if as_recorded => Verdict::Caught,
+        (_, None) if without.is_some() => Verdict::Escaped,
         (false, None) => Verdict::Escaped,
         (true, _) | (false, Some(_)) => Verdict::Moved,
     };
@@ -150,10 +157,16 @@ fn command(text: &str, scratch: &Scratch, sim: &Path) -> Result<Command, CorpusE
 }
 
 /// What a sweep finds; `None` if nothing.
-fn swept(sim: &Path, scratch: &Scratch, seeds: &str) -> Result<Option<Fired>, CorpusError> {
+fn swept(
+    sim: &Path,
+    scratch: &Scratch,
+    seeds: &str,
+    without: Option<&str>,
+) -> Result<Option<Fired>, CorpusError> {
     let sim = std::fs::canonicalize(sim).unwrap_or_else(|_| sim.to_owned());
     let output = Command::new(sim)
         .args(["sweep", "--json", "--quiet", "--seeds", seeds])
+        .args(without.map(|oracle| format!("--without={oracle}")))
         .current_dir(scratch.tree())
         .output();
     let output: Output = output.map_err(|error| CorpusError::Io {

@@ -172,7 +172,7 @@ impl Bencher<'_> {
         };
         let mut seeds = 0;
         while watch.cpu() < PER_ROW && !self.stop.load(Ordering::Relaxed) {
-            let run = run_seed(seeds, &overrides, false);
+            let run = run_seed(seeds, &overrides, (RunOptions::default(), false));
             let failure = run.ok().and_then(|run| run.failure);
             if let Some(failure) = failure {
                 self.bench.broken.push((name, failure.ending()));

@@ -6,6 +6,7 @@
 mod bench;
 mod bench_log;
 mod bench_long;
+mod bench_oracles;
 mod clock;
 mod counts;
 mod crash_everywhere;
@@ -16,6 +17,7 @@ mod sweep;
 pub use bench::{Bench, Row, bench};
 pub use bench_log::bench_log;
 pub use bench_long::bench_long;
+pub use bench_oracles::bench_oracles;
 pub use clock::Stopwatch;
 pub use counts::Counts;
 pub use crash_everywhere::{CrashPoint, CrashPoints};
@@ -130,18 +132,22 @@ const REAL_CRYPTO_EVERY: u64 = 16;
 ///
 /// # Errors
 /// Why the seed has no plan under these overrides.
-pub fn run_seed(seed: u64, overrides: &Overrides, check: bool) -> Result<SeedRun, String> {
+pub fn run_seed(
+    seed: u64,
+    overrides: &Overrides,
+    (options, check): (RunOptions, bool),
+) -> Result<SeedRun, String> {
     let with = |crypto| Overrides {
         crypto: Some(crypto),
         ..overrides.clone()
     };
     let crypto = overrides.crypto.unwrap_or(CryptoMode::Ideal);
     let plan = draw(seed, &with(crypto))?;
-    let mut run = SeedRun::new(seed, run_one(&plan, CONTAINED, check));
+    let mut run = SeedRun::new(seed, run_one(&plan, options, check));
     let both = overrides.crypto.is_none() && seed.is_multiple_of(REAL_CRYPTO_EVERY);
     if both && run.failure.is_none() {
         let plan = draw(seed, &with(CryptoMode::Ed25519))?;
-        run.add(run_one(&plan, CONTAINED, check));
+        run.add(run_one(&plan, options, check));
     }
     Ok(run)
 }
