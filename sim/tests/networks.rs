@@ -40,7 +40,7 @@ fn transcript(plan: &Plan) -> String {
         plan,
         RunOptions {
             trace: true,
-            plain: false,
+            ..RunOptions::default()
         },
     );
     let mut text = Vec::new();
@@ -109,7 +109,7 @@ fn real_and_ideal_signatures_lead_to_the_same_decisions() {
     let decisions = |seed, crypto| -> Vec<Decided> {
         let options = RunOptions {
             trace: true,
-            plain: false,
+            ..RunOptions::default()
         };
         let outcome = runtime::run(&plan(seed, crypto), options);
         assert_eq!(outcome.verdict, Verdict::Pass, "seed {seed}");

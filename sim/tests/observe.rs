@@ -70,8 +70,8 @@ fn digests() -> Vec<String> {
     let digest = |seed| {
         let plan = draw(seed, &overrides).expect("a seed always draws a plan");
         let options = RunOptions {
-            trace: false,
             plain: seed % 2 == 1,
+            ..RunOptions::default()
         };
         runtime::run(&plan, options).digest
     };

@@ -4,6 +4,8 @@ mod barriers;
 mod decisions;
 mod disks;
 mod evidence;
+mod model;
 mod quorums;
+mod refinement;
 mod sets;
 mod single_node;
