@@ -1,7 +1,7 @@
 //! Whether a known bug is still caught: builds a patched copy and runs what found the bug.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -21,6 +21,8 @@ pub struct Checked {
     pub command_holds: bool,
     /// What the sweep found, if the note names one.
     pub sweep: Option<Fired>,
+    /// The scenarios that must fail with the bug and pass.
+    pub green: Vec<PathBuf>,
 }
 
 /// Whether the bug was caught.
@@ -30,7 +32,7 @@ pub enum Verdict {
     Caught,
     /// By another oracle, another seed or another command than the note says.
     Moved,
-    /// By nothing.
+    /// By nothing, or not by a scenario that must fail with it.
     Escaped,
     /// The patch no longer fits the source.
     Stale,
@@ -76,7 +78,8 @@ pub struct Fired {
     pub cpu_ms: u64,
 }
 
-/// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead).
+/// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead), then the
+/// scenarios that must fail with it, whose paths are relative to the workspace.
 ///
 /// # Errors
 /// If the copy cannot be made or built, or its simulator fails.
@@ -84,6 +87,7 @@ pub fn check(
     bug: &KnownBug,
     scratch: &Scratch,
     seeds: Option<&str>,
+    scenarios: &[PathBuf],
 ) -> Result<Checked, CorpusError> {
     scratch.create()?;
     scratch.refresh()?;
@@ -92,6 +96,7 @@ pub fn check(
         verdict: Verdict::Stale,
         command_holds: false,
         sweep: None,
+        green: Vec::new(),
     };
     if !scratch.apply(&bug.patch())? {
         return Ok(checked);
@@ -103,6 +108,7 @@ pub fn check(
         Some(seeds) => swept(&sim, scratch, seeds)?,
         None => None,
     };
+    checked.green = green(&sim, scratch, scenarios)?;
     let note = &bug.note;
     let as_recorded = match (&checked.sweep, note.seed) {
         (Some(fired), Some(seed)) => fired.oracle == note.oracle && fired.seed == seed,
@@ -110,6 +116,7 @@ pub fn check(
         (_, None) => true,
     };
     checked.verdict = match (checked.command_holds, &checked.sweep) {
+        _ if !checked.green.is_empty() => Verdict::Escaped,
         (true, _) if as_recorded => Verdict::Caught,
         (false, None) => Verdict::Escaped,
         (true, _) | (false, Some(_)) => Verdict::Moved,
@@ -169,6 +176,33 @@ fn swept(sim: &Path, scratch: &Scratch, seeds: &str) -> Result<Option<Fired>, Co
             |_| CorpusError::Build("no summary".to_owned()),
         )),
     }
+}
+
+/// The scenarios that a patched simulator passes.
+fn green(sim: &Path, scratch: &Scratch, files: &[PathBuf]) -> Result<Vec<PathBuf>, CorpusError> {
+    let sim = std::fs::canonicalize(sim).unwrap_or_else(|_| sim.to_owned());
+    let mut green = Vec::new();
+    for file in files {
+        let output = Command::new(&sim)
+            .args(["scenario", "run", "--quiet"])
+            .arg(file)
+            .current_dir(scratch.tree())
+            .output();
+        let output = output.map_err(|error| CorpusError::Io {
+            what: file.display().to_string(),
+            error,
+        })?;
+        let unusable = |code| matches!(code, None | Some(2 | 7));
+        match output.status.code() {
+            Some(0) => green.push(file.clone()),
+            code if unusable(code) => {
+                let told = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(CorpusError::Build(told));
+            }
+            _ => {}
+        }
+    }
+    Ok(green)
 }
 
 /// The exit code of a verdict.

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use check::{Checked, Fired, Verdict, check};
 pub use scratch::Scratch;
 
+/// Where the bugs of this workspace are.
+pub const DIRECTORY: &str = "corpus/bugs";
+
 /// A known bug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownBug {
