@@ -70,7 +70,11 @@ impl Printer<'_> {
                 verdict: checked.verdict.name(),
                 exit: checked.verdict.exit(),
                 command_holds: checked.command_holds,
-                green: checked.green.iter().map(|path| path.display().to_string()).collect(),
+                green: checked
+                    .green
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect(),
                 oracle: fired.map(|fired| fired.oracle.as_str()),
                 seed: fired.map(|fired| fired.seed),
                 failed: fired.map(|fired| fired.failed),

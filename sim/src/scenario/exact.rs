@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use engine::{
     node::Record,
-    types::{BlockId, Message, PeerId, VoteKind},
+    types::{BlockId, Message, PeerId, Span, VoteKind},
 };
 use serde::Deserialize;
 
@@ -59,6 +59,11 @@ pub struct Decided {
     round: Option<u32>,
     /// Which block; absent: whatever.
     block: Option<Content>,
+    /// Not before, in milliseconds since the start of the run.
+    #[serde(default)]
+    after_ms: u64,
+    /// Not after.
+    before_ms: Option<u64>,
 }
 
 /// What a trace holds of all this.
@@ -68,8 +73,8 @@ pub(super) struct Exact {
     first: BTreeMap<u64, BlockId>,
     /// What each node wrote to its log as its own.
     signed: BTreeMap<(u16, u64, u32, OwnMessage), Vec<Said>>,
-    /// What each node decided: round and block.
-    decided: BTreeMap<(u16, u64), (u32, BlockId)>,
+    /// What each node decided: round, block, and at which millisecond.
+    decided: BTreeMap<(u16, u64), (u32, BlockId, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,13 +88,14 @@ impl Exact {
         let mut exact = Self::default();
         for event in trace {
             if let Some(node) = event.node {
-                exact.observe(node, &event.what);
+                exact.observe(node, event);
             }
         }
         exact
     }
 
-    fn observe(&mut self, node: PeerId, what: &What) {
+    fn observe(&mut self, node: PeerId, event: &Event) {
+        let what = &event.what;
         if let What::Sent { frame, .. } = what {
             let contents = frame.contents().map(|contents| contents.messages.iter());
             for message in contents.into_iter().flatten() {
@@ -105,7 +111,8 @@ impl Exact {
             height, decision, ..
         } = what
         {
-            let made = (decision.round.0, decision.id);
+            let ms = event.time.0 / Span::millis(1).0;
+            let made = (decision.round.0, decision.id, ms);
             self.decided.insert((node.0, height.0), made);
         }
     }
@@ -170,7 +177,8 @@ impl Exact {
                 if let (Some(_), Some(pol)) = (wanted.pol_round, pol) {
                     got = format!("{got} with the polka of round {pol}");
                 }
-                let text = format!("n{node} {slot:?} {height}/{round}: expected {says:?}, got {got}");
+                let text =
+                    format!("n{node} {slot:?} {height}/{round}: expected {says:?}, got {got}");
                 unmet.push(text.to_lowercase());
             }
         }
@@ -182,7 +190,7 @@ impl Exact {
         let height = wanted.height;
         let mut unmet = Vec::new();
         for node in &wanted.by {
-            let Some((round, block)) = self.decided.get(&(*node, height)) else {
+            let Some((round, block, ms)) = self.decided.get(&(*node, height)) else {
                 unmet.push(format!("n{node} did not decide height {height}"));
                 continue;
             };
@@ -192,6 +200,9 @@ impl Exact {
             {
                 let got = format!("n{node} decided {height} in round {round}: {block:?}");
                 unmet.push(got.to_lowercase());
+            }
+            if *ms < wanted.after_ms || wanted.before_ms.is_some_and(|most| *ms > most) {
+                unmet.push(format!("n{node} decided {height} at {ms}ms"));
             }
         }
         unmet
