@@ -10,6 +10,7 @@ use engine::{
 use serde::Deserialize;
 
 use crate::{
+    clock::START,
     nemesis::OwnMessage,
     trace::{Event, What},
 };
@@ -111,7 +112,7 @@ impl Exact {
             height, decision, ..
         } = what
         {
-            let ms = event.time.0 / Span::millis(1).0;
+            let ms = event.time.since(START).0 / Span::millis(1).0;
             let made = (decision.round.0, decision.id, ms);
             self.decided.insert((node.0, height.0), made);
         }
