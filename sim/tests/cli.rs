@@ -287,6 +287,44 @@ fn broken_and_missing_scenarios_exit_with_7_and_their_place() {
 }
 
 #[test]
+fn a_scenario_that_names_an_unknown_bug_is_answered_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let bug = directory.path().join("corpus/bugs/no_lock");
+    std::fs::create_dir_all(&bug).unwrap();
+    let note = "title = \"x\"\norigin = \"x\"\nproperty = \"x\"\noracle = \"x\"\nexit = 3\n\
+                command = \"x\"\n";
+    std::fs::write(bug.join("bug.toml"), note).unwrap();
+    for (id, code, answer) in [
+        ("no_lock", 0, ""),
+        (
+            "no_luck",
+            7,
+            "s.toml:2:14: unknown bug \"no_luck\"; did you mean \"no_lock\"?",
+        ),
+    ] {
+        let text = format!("why = \"x\"\nbroken_by = [\"{id}\"]\n");
+        std::fs::write(directory.path().join("s.toml"), text).unwrap();
+        let output = sim(directory.path(), &["scenario", "check", "s.toml"]).output();
+        let said = said(&output.unwrap());
+        assert_eq!(said.code, code, "{}", said.err);
+        assert!(said.err.contains(answer), "{}", said.err);
+    }
+}
+
+#[test]
+fn the_bugs_that_kept_scenarios_name_are_known() {
+    let files = sim::scenario::files(&root().join("scenarios")).expect("scenarios");
+    let files: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let mut arguments = vec!["scenario", "check"];
+    arguments.extend(files.iter().map(String::as_str));
+    let checked = call_at_root(&arguments);
+    assert_eq!(checked.code, 0, "{}", checked.err);
+}
+
+#[test]
 fn the_kept_scenarios_are_valid_and_listed() {
     let listed = call_at_root(&["scenario", "list"]);
     assert_eq!(listed.code, 0, "{}", listed.err);

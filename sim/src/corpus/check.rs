@@ -247,4 +247,26 @@ mod tests {
         let nothing = r#"{"seeds":2000,"failed":0,"kinds":{}}"#;
         assert_eq!(fired(&serde_json::from_str(nothing).unwrap()), None);
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_scenario_that_passes_with_the_bug_is_named_and_one_that_cannot_be_read_is_no_failure() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let sim = directory.path().join("sim");
+        let exits = "case \"$4\" in *green*) exit 0;; *bad*) exit 7;; *) exit 3;; esac";
+        std::fs::write(&sim, format!("#!/bin/sh\n{exits}\n")).unwrap();
+        std::fs::set_permissions(&sim, PermissionsExt::from_mode(0o755)).unwrap();
+        let scratch = Scratch::new(directory.path(), directory.path());
+        scratch.create().unwrap();
+        let of = |names: &[&str]| {
+            let files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+            green(&sim, &scratch, &files)
+        };
+        assert_eq!(of(&["red.toml"]).unwrap(), Vec::<PathBuf>::new());
+        let passes = PathBuf::from("green.toml");
+        assert_eq!(of(&["red.toml", "green.toml"]).unwrap(), [passes]);
+        assert!(of(&["bad.toml"]).is_err());
+    }
 }
