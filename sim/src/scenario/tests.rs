@@ -177,7 +177,7 @@ fn the_bugs_that_a_scenario_names_must_be_known() {
     assert!(!scenario.is_broken_by("no_round_skip"));
     assert_eq!(scenario.check_bugs(&["no_lock", "no_ruond_skip"]), Ok(()));
     let unknown = scenario.check_bugs(&["no_lock", "no_round_skip"]);
-    let place = "bad.toml:2:26: unknown bug \"no_ruond_skip\"; did you mean \"no_round_skip\"?";
+    let place = "bad.toml:2:25: unknown bug \"no_ruond_skip\"; did you mean \"no_round_skip\"?";
     assert_eq!(unknown.unwrap_err().to_string(), place);
 }
 
