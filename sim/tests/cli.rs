@@ -272,10 +272,18 @@ fn broken_and_missing_scenarios_exit_with_7_and_their_place() {
     let directory = tempfile::tempdir().unwrap();
     let text = "why = \"x\"\nbyzantine = [{ node = 1, behaviour = \"equivocat\" }]\n";
     std::fs::write(directory.path().join("bad.toml"), text).unwrap();
+    let text = "why = \"x\"\nbroken_by = [\"no_luck\"]\n";
+    std::fs::write(directory.path().join("bug.toml"), text).unwrap();
+    std::fs::create_dir_all(directory.path().join("corpus/bugs")).unwrap();
     let place = "bad.toml:2:38: unknown behaviour \"equivocat\"; did you mean \"equivocate\"?";
     for (command, file, answer) in [
         ("check", "bad.toml", place),
         ("run", "bad.toml", place),
+        (
+            "check",
+            "bug.toml",
+            "bug.toml:2:14: unknown bug \"no_luck\"",
+        ),
         ("check", "none.toml", "none.toml: "),
         ("run", "none.toml", "none.toml: "),
     ] {
@@ -284,44 +292,6 @@ fn broken_and_missing_scenarios_exit_with_7_and_their_place() {
         assert_eq!(said.code, 7, "{command} {file}: {}", said.err);
         assert!(said.err.contains(answer), "{command} {file}: {}", said.err);
     }
-}
-
-#[test]
-fn a_scenario_that_names_an_unknown_bug_is_answered_with_its_place() {
-    let directory = tempfile::tempdir().unwrap();
-    let bug = directory.path().join("corpus/bugs/no_lock");
-    std::fs::create_dir_all(&bug).unwrap();
-    let note = "title = \"x\"\norigin = \"x\"\nproperty = \"x\"\noracle = \"x\"\nexit = 3\n\
-                command = \"x\"\n";
-    std::fs::write(bug.join("bug.toml"), note).unwrap();
-    for (id, code, answer) in [
-        ("no_lock", 0, ""),
-        (
-            "no_luck",
-            7,
-            "s.toml:2:14: unknown bug \"no_luck\"; did you mean \"no_lock\"?",
-        ),
-    ] {
-        let text = format!("why = \"x\"\nbroken_by = [\"{id}\"]\n");
-        std::fs::write(directory.path().join("s.toml"), text).unwrap();
-        let output = sim(directory.path(), &["scenario", "check", "s.toml"]).output();
-        let said = said(&output.unwrap());
-        assert_eq!(said.code, code, "{}", said.err);
-        assert!(said.err.contains(answer), "{}", said.err);
-    }
-}
-
-#[test]
-fn the_bugs_that_kept_scenarios_name_are_known() {
-    let files = sim::scenario::files(&root().join("scenarios")).expect("scenarios");
-    let files: Vec<String> = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    let mut arguments = vec!["scenario", "check"];
-    arguments.extend(files.iter().map(String::as_str));
-    let checked = call_at_root(&arguments);
-    assert_eq!(checked.code, 0, "{}", checked.err);
 }
 
 #[test]

@@ -200,7 +200,8 @@ fn proposes(says: &str) -> String {
 
 fn voted(of: u16, kind: &str, says: &str) -> String {
     format!(
-        "[[expect.vote]]\nof = [{of}]\nheight = 2\nround = 0\nslot = \"{kind}\"\nsays = \"{says}\"\n"
+        "[[expect.vote]]\nof = [{of}]\nheight = 2\nround = 0\nslot = \"{kind}\"\n\
+         says = \"{says}\"\n"
     )
 }
 
