@@ -272,10 +272,18 @@ fn broken_and_missing_scenarios_exit_with_7_and_their_place() {
     let directory = tempfile::tempdir().unwrap();
     let text = "why = \"x\"\nbyzantine = [{ node = 1, behaviour = \"equivocat\" }]\n";
     std::fs::write(directory.path().join("bad.toml"), text).unwrap();
+    let text = "why = \"x\"\nbroken_by = [\"no_luck\"]\n";
+    std::fs::write(directory.path().join("bug.toml"), text).unwrap();
+    std::fs::create_dir_all(directory.path().join("corpus/bugs")).unwrap();
     let place = "bad.toml:2:38: unknown behaviour \"equivocat\"; did you mean \"equivocate\"?";
     for (command, file, answer) in [
         ("check", "bad.toml", place),
         ("run", "bad.toml", place),
+        (
+            "check",
+            "bug.toml",
+            "bug.toml:2:14: unknown bug \"no_luck\"",
+        ),
         ("check", "none.toml", "none.toml: "),
         ("run", "none.toml", "none.toml: "),
     ] {

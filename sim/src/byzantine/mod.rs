@@ -7,6 +7,7 @@
 mod amnesia;
 mod equivocate;
 mod flood;
+mod forge;
 mod garbage;
 mod hand;
 mod heard;

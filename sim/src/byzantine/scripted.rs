@@ -3,6 +3,8 @@
 //! With a prevote it also sends the scripted precommit of the round, so that it need not wait for
 //! what a correct validator waits for.
 
+use std::sync::Arc;
+
 use engine::{
     codec::Frame,
     types::{BlockId, Height, Message, PeerId, Proposal, Round, Span, Vote, VoteKind},
@@ -11,6 +13,7 @@ use engine::{
 use crate::{
     byzantine::{
         Filter, Leaving,
+        forge::{Forgery, forged},
         hand::{At, Hand, frames},
         heard::{Heard, Proposed},
     },
@@ -103,9 +106,13 @@ impl Scripted {
         let message = match line {
             // The truth is not known yet.
             Line::Truth => None,
-            Line::Nothing | Line::Nil | Line::Proposed | Line::First | Line::Other => {
-                self.vote(&precommit, line, heard)
-            }
+            Line::Nothing
+            | Line::Nil
+            | Line::Proposed
+            | Line::First
+            | Line::Other
+            | Line::Second
+            | Line::Invalid => self.vote(&precommit, line, heard),
         }?;
         Some(Later { message, late })
     }
@@ -119,6 +126,8 @@ impl Scripted {
             Line::Proposed => Some(*heard.proposed(height, round).first()?),
             Line::First => Some(heard.of_height(height, round).next()?.block),
             Line::Other => Some(other(heard, height, round)?),
+            Line::Second => Some(forged(heard, height, round, Forgery::Later)?.0),
+            Line::Invalid => Some(forged(heard, height, round, Forgery::Invalid)?.0),
         };
         Some(self.hand.revote(vote, block))
     }
@@ -138,11 +147,34 @@ impl Scripted {
                 [vec![self.hand.propose(again)], parts].concat()
             })
         };
+        let made_up = |forgery: Forgery| {
+            let forged = forged(heard, height.0, round.0, forgery);
+            forged.map_or(Vec::new(), |(block, parts)| {
+                let again = Proposal {
+                    pol_round: None,
+                    block,
+                    ..proposal.clone()
+                };
+                let part = |index| parts.part(index).map(Arc::clone);
+                let parts = parts.have().ones().filter_map(part);
+                let parts = parts.map(|part| Message::BlockPart {
+                    height,
+                    round,
+                    part,
+                });
+                [self.hand.propose(again)]
+                    .into_iter()
+                    .chain(parts)
+                    .collect()
+            })
+        };
         match line {
             Line::Truth | Line::Proposed => vec![Message::Proposal(proposal.clone())],
             Line::Nothing | Line::Nil => Vec::new(),
             Line::First => first(true),
             Line::Other => first(false),
+            Line::Second => made_up(Forgery::Later),
+            Line::Invalid => made_up(Forgery::Invalid),
         }
     }
 }

@@ -328,7 +328,7 @@ pub(super) struct Help {
 #[derive(Debug, Args)]
 pub(super) struct BugDirectory {
     /// Where the bugs are.
-    #[arg(long = "dir", value_name = "DIR", default_value = "corpus/bugs")]
+    #[arg(long = "dir", value_name = "DIR", default_value = crate::corpus::DIRECTORY)]
     pub(super) path: PathBuf,
 }
 

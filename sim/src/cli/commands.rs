@@ -18,7 +18,7 @@ use crate::{
     nemesis::{CryptoMode, Overrides, Plan, draw},
     outcome::RunOptions,
     report::{Kept, Origin, Printer, TraceForm},
-    scenario::{self, Scenario},
+    scenario::{self, Invalid, Scenario},
     trace::Filter,
 };
 
@@ -315,13 +315,26 @@ fn play(scenarios: &[Scenario], check: bool, printer: &mut Printer<'_>) -> Resul
 fn check(files: &[PathBuf], printer: &mut Printer<'_>) -> Result<u8, Error> {
     let mut exit = 0;
     for path in files {
-        let loaded = scenario::load(path);
+        let loaded = match scenario::load(path) {
+            Ok(scenario) => names_known_bugs(scenario)?,
+            Err(invalid) => Err(invalid),
+        };
         if loaded.is_err() {
             exit = 7;
         }
         printer.scenario_checked(loaded.as_ref())?;
     }
     Ok(exit)
+}
+
+/// The scenario, if the corpus has the bugs that it names.
+fn names_known_bugs(scenario: Scenario) -> Result<Result<Scenario, Invalid>, Error> {
+    if scenario.broken_by.is_empty() {
+        return Ok(Ok(scenario));
+    }
+    let bugs = corpus::bugs(Path::new(corpus::DIRECTORY))?;
+    let known: Vec<&str> = bugs.iter().map(|bug| bug.id.as_str()).collect();
+    Ok(scenario.check_bugs(&known).map(|()| scenario))
 }
 
 pub(super) fn bugs(command: &args::Bugs, printer: &mut Printer<'_>) -> Result<u8, Error> {
@@ -367,9 +380,12 @@ fn check_bugs(
     printer: &mut Printer<'_>,
 ) -> Result<u8, Error> {
     let scratch = Scratch::new(Path::new("."), Path::new("target/bugs"));
+    let scenarios = load(&all(Path::new("scenarios"))?)?;
     let mut exit = 0;
     for mut bug in bugs {
-        let checked = corpus::check(&bug, &scratch, seeds, without)?;
+        let broken = scenarios.iter().filter(|s| s.is_broken_by(&bug.id));
+        let broken: Vec<PathBuf> = broken.map(|s| s.path.clone()).collect();
+        let checked = corpus::check(&bug, &scratch, (seeds, without), &broken)?;
         if let (true, Some(fired)) = (record, &checked.sweep) {
             bug.record(fired, seeds);
             bug.save()?;

@@ -1,7 +1,7 @@
 //! Whether a known bug is still caught: builds a patched copy and runs what found the bug.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -21,6 +21,8 @@ pub struct Checked {
     pub command_holds: bool,
     /// What the sweep found, if the note names one.
     pub sweep: Option<Fired>,
+    /// The scenarios that must fail with the bug and pass.
+    pub green: Vec<PathBuf>,
 }
 
 /// Whether the bug was caught.
@@ -30,7 +32,7 @@ pub enum Verdict {
     Caught,
     /// By another oracle, another seed or another command than the note says.
     Moved,
-    /// By nothing.
+    /// By nothing, or not by a scenario that must fail with it.
     Escaped,
     /// The patch no longer fits the source.
     Stale,
@@ -79,16 +81,17 @@ pub struct Fired {
 /// What is swept to see whether a bug is noticed without an oracle, if its note names no sweep.
 const SEEDS: &str = "0..1000";
 
-/// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead). Without an
-/// oracle only the sweep: whether the others notice the bug.
+/// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead), then the
+/// scenarios that must fail with it, whose paths are relative to the workspace. Without an oracle
+/// only the sweep: whether the others notice the bug.
 ///
 /// # Errors
 /// If the copy cannot be made or built, or its simulator fails.
 pub fn check(
     bug: &KnownBug,
     scratch: &Scratch,
-    seeds: Option<&str>,
-    without: Option<&str>,
+    (seeds, without): (Option<&str>, Option<&str>),
+    scenarios: &[PathBuf],
 ) -> Result<Checked, CorpusError> {
     scratch.create()?;
     scratch.refresh()?;
@@ -97,6 +100,7 @@ pub fn check(
         verdict: Verdict::Stale,
         command_holds: false,
         sweep: None,
+        green: Vec::new(),
     };
     if !scratch.apply(&bug.patch())? {
         return Ok(checked);
@@ -109,6 +113,9 @@ pub fn check(
         Some(seeds) => swept(&sim, scratch, seeds, without)?,
         None => None,
     };
+    if without.is_none() {
+        checked.green = green(&sim, scratch, scenarios)?;
+    }
     let note = &bug.note;
     let as_recorded = match (&checked.sweep, note.seed) {
         (Some(fired), Some(seed)) => fired.oracle == note.oracle && fired.seed == seed,
@@ -116,6 +123,7 @@ pub fn check(
         (_, None) => true,
     };
     checked.verdict = match (checked.command_holds, &checked.sweep) {
+        _ if !checked.green.is_empty() => Verdict::Escaped,
         (true, _) if as_recorded => Verdict::Caught,
         (_, None) if without.is_some() => Verdict::Escaped,
         (false, None) => Verdict::Escaped,
@@ -184,6 +192,33 @@ fn swept(
     }
 }
 
+/// The scenarios that a patched simulator passes.
+fn green(sim: &Path, scratch: &Scratch, files: &[PathBuf]) -> Result<Vec<PathBuf>, CorpusError> {
+    let sim = std::fs::canonicalize(sim).unwrap_or_else(|_| sim.to_owned());
+    let mut green = Vec::new();
+    for file in files {
+        let output = Command::new(&sim)
+            .args(["scenario", "run", "--quiet"])
+            .arg(file)
+            .current_dir(scratch.tree())
+            .output();
+        let output = output.map_err(|error| CorpusError::Io {
+            what: file.display().to_string(),
+            error,
+        })?;
+        let unusable = |code| matches!(code, None | Some(2 | 7));
+        match output.status.code() {
+            Some(0) => green.push(file.clone()),
+            code if unusable(code) => {
+                let told = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(CorpusError::Build(told));
+            }
+            _ => {}
+        }
+    }
+    Ok(green)
+}
+
 /// The exit code of a verdict.
 fn exit(verdict: &str) -> u8 {
     let known = [
@@ -225,5 +260,27 @@ mod tests {
         assert_eq!((found.failed, found.seeds, found.cpu_ms), (9, 2_000, 31));
         let nothing = r#"{"seeds":2000,"failed":0,"kinds":{}}"#;
         assert_eq!(fired(&serde_json::from_str(nothing).unwrap()), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_scenario_that_passes_with_the_bug_is_named_and_one_that_cannot_be_read_is_no_failure() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let sim = directory.path().join("sim");
+        let exits = "case \"$4\" in *green*) exit 0;; *bad*) exit 7;; *) exit 3;; esac";
+        std::fs::write(&sim, format!("#!/bin/sh\n{exits}\n")).unwrap();
+        std::fs::set_permissions(&sim, PermissionsExt::from_mode(0o755)).unwrap();
+        let scratch = Scratch::new(directory.path(), directory.path());
+        scratch.create().unwrap();
+        let of = |names: &[&str]| {
+            let files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+            green(&sim, &scratch, &files)
+        };
+        assert_eq!(of(&["red.toml"]).unwrap(), Vec::<PathBuf>::new());
+        let passes = PathBuf::from("green.toml");
+        assert_eq!(of(&["red.toml", "green.toml"]).unwrap(), [passes]);
+        assert!(of(&["bad.toml"]).is_err());
     }
 }

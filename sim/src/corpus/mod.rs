@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use check::{Checked, Fired, Verdict, check};
 pub use scratch::Scratch;
 
+/// Where the bugs of this workspace are.
+pub const DIRECTORY: &str = "corpus/bugs";
+
 /// A known bug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownBug {
@@ -156,6 +159,7 @@ impl KnownBug {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario;
 
     #[test]
     fn every_known_bug_has_a_note_and_a_patch() {
@@ -166,6 +170,17 @@ mod tests {
             assert!(bug.patch().is_file(), "{} has no patch", bug.id);
             let text = toml::to_string(&bug.note).unwrap();
             assert_eq!(toml::from_str::<Note>(&text).unwrap(), bug.note);
+        }
+    }
+
+    #[test]
+    fn the_bugs_that_kept_scenarios_name_are_known() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let bugs = bugs(&root.join(DIRECTORY)).unwrap();
+        let known: Vec<&str> = bugs.iter().map(|bug| bug.id.as_str()).collect();
+        for path in scenario::files(&root.join("scenarios")).unwrap() {
+            let scenario = scenario::load(&path).unwrap();
+            assert_eq!(scenario.check_bugs(&known), Ok(()));
         }
     }
 

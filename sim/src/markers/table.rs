@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 /// Declares the markers by groups, each with its name and what it means.
 macro_rules! markers {
     ($($group:literal { $($variant:ident = $name:literal: $doc:literal,)+ })+) => {
         /// A situation that a search must reach.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
         pub enum Marker {
-            $($(#[doc = $doc] $variant,)+)+
+            $($(#[doc = $doc] #[serde(rename = $name)] $variant,)+)+
         }
 
         impl Marker {

@@ -83,6 +83,11 @@ pub enum Line {
     /// A vote for the last block that was proposed at this height up to this round and is not the
     /// first. As a proposal: the first block again, without a proof-of-lock round.
     Other,
+    /// The first block of this round with a later time, proposed or voted for. Together with the
+    /// first one it makes two stories.
+    Second,
+    /// The first block of this round with a wrong application hash: nobody may accept it.
+    Invalid,
 }
 
 /// Messages that do not reach some nodes: a frame that carries one is lost, whoever relays it.

@@ -22,6 +22,7 @@ struct CheckedJson<'a> {
     verdict: &'static str,
     exit: u8,
     command_holds: bool,
+    green: Vec<String>,
     oracle: Option<&'a str>,
     seed: Option<u64>,
     failed: Option<u64>,
@@ -69,6 +70,11 @@ impl Printer<'_> {
                 verdict: checked.verdict.name(),
                 exit: checked.verdict.exit(),
                 command_holds: checked.command_holds,
+                green: checked
+                    .green
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect(),
                 oracle: fired.map(|fired| fired.oracle.as_str()),
                 seed: fired.map(|fired| fired.seed),
                 failed: fired.map(|fired| fired.failed),
@@ -95,6 +101,9 @@ impl Printer<'_> {
         };
         let out = &mut *self.out;
         writeln!(out, "{word}   {}   {found}{command}", checked.id)?;
+        for path in &checked.green {
+            writeln!(out, "       {} passes with it", path.display())?;
+        }
         out.flush()
     }
 }

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Situation;
+use super::{
+    Situation,
+    exact::{Decided, Exact, Signed},
+};
 use crate::{
+    markers::Marker,
     outcome::{Outcome, Verdict},
     trace::{Event, What},
 };
@@ -72,6 +76,15 @@ pub struct Expect {
     /// and each reason has one of the texts, if there are any.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// Markers that the run must have reached.
+    #[serde(default)]
+    pub markers: Vec<Marker>,
+    /// What correct nodes must have signed.
+    #[serde(default, rename = "vote")]
+    pub signed: Vec<Signed>,
+    /// What correct nodes must have decided.
+    #[serde(default)]
+    pub decided: Vec<Decided>,
 }
 
 /// The reasons of nodes that halted or did not start.
@@ -86,6 +99,15 @@ fn reasons(outcome: &Outcome) -> Vec<&str> {
 }
 
 impl Expect {
+    /// Whether only the events of the run can tell.
+    #[must_use]
+    pub fn asks_the_trace(&self) -> bool {
+        !(self.situations.is_empty()
+            && self.reasons.is_empty()
+            && self.signed.is_empty()
+            && self.decided.is_empty())
+    }
+
     /// The expectations that an outcome does not meet, in words.
     #[must_use]
     pub fn unmet(&self, outcome: &Outcome) -> Vec<String> {
@@ -146,6 +168,23 @@ impl Expect {
                 demand(false, format!("{} did not occur: {why}", situation.name()));
             }
         }
+        unmet.extend(self.inexact(outcome));
+        unmet
+    }
+
+    /// The same of markers and of what single nodes did.
+    fn inexact(&self, outcome: &Outcome) -> Vec<String> {
+        let missed = self.markers.iter();
+        let missed = missed.filter(|marker| !outcome.reached.has(**marker));
+        let mut unmet: Vec<String> = missed
+            .map(|marker| format!("{marker} was not reached"))
+            .collect();
+        if !(self.signed.is_empty() && self.decided.is_empty()) {
+            let exact = Exact::of(&outcome.trace);
+            unmet.extend(self.signed.iter().flat_map(|signed| exact.unsigned(signed)));
+            let decided = self.decided.iter();
+            unmet.extend(decided.flat_map(|decided| exact.undecided(decided)));
+        }
         unmet
     }
 }
@@ -183,7 +222,7 @@ mod tests {
             max_round: Some(3),
             faults: BTreeMap::from([("crash".to_owned(), 0), ("one_way".to_owned(), 1)]),
             situations: vec![Situation::Undisturbed],
-            reasons: Vec::new(),
+            ..Expect::default()
         };
         let unmet = expect.unmet(&sample::passed());
         insta::assert_snapshot!(unmet.join("\n"));

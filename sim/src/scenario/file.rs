@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::{Spanned, Table, Value};
 
-use super::{Expect, Invalid, Recorded, Scenario, Schedule, invalid::Source};
+use super::{BrokenBy, Expect, Invalid, Recorded, Scenario, Schedule, invalid::Source};
 use crate::{
     choice::Decision,
     disk::Side,
@@ -22,6 +22,8 @@ use crate::{
 struct File {
     why: Option<String>,
     origin: Option<String>,
+    #[serde(default)]
+    broken_by: Vec<Spanned<String>>,
     seed: Option<u64>,
     powers: Option<Spanned<Vec<u64>>>,
     heights: Option<u64>,
@@ -208,6 +210,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Scenario, Invalid> {
         path: path.to_owned(),
         why,
         origin: file.origin,
+        broken_by: BrokenBy::all(&source, &file.broken_by),
         plan,
         expect: file.expect,
     })

@@ -167,7 +167,7 @@ fn quoted(message: &str) -> Vec<&str> {
 }
 
 /// What was probably meant, or what there is.
-fn suggestion(word: &str, known: &[&str]) -> String {
+pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
     let close = known
         .iter()
         .map(|name| (distance(word, name), *name))

@@ -3,6 +3,8 @@
 //! A scenario is a plan with defaults for what does not matter, why it exists, and what to expect:
 //! not only the verdict, but also that the situation really occurred. Reads files; prints nothing.
 
+mod broken_by;
+mod exact;
 mod expect;
 mod file;
 mod invalid;
@@ -11,6 +13,8 @@ mod situation;
 
 use std::path::{Path, PathBuf};
 
+pub use broken_by::BrokenBy;
+pub use exact::{Content, Decided, Signed};
 pub use expect::{Expect, Wanted};
 pub use file::{load, load_schedule, parse};
 pub use invalid::Invalid;
@@ -35,6 +39,8 @@ pub struct Scenario {
     pub why: String,
     /// Where it comes from, if from somewhere.
     pub origin: Option<String>,
+    /// The known bugs that it must fail with.
+    pub broken_by: Vec<BrokenBy>,
     /// What is run.
     pub plan: Plan,
     /// What must come of it.
@@ -70,7 +76,7 @@ impl Scenario {
     #[must_use]
     pub fn play(&self, check: bool) -> Played {
         let options = RunOptions {
-            trace: !(self.expect.situations.is_empty() && self.expect.reasons.is_empty()),
+            trace: self.expect.asks_the_trace(),
             ..RunOptions::default()
         };
         let finished = run_one(&self.plan, options, check);

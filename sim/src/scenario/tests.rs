@@ -169,3 +169,87 @@ fn broken_overrides_are_answered_with_a_place_and_a_remedy() {
     let answers: Vec<_> = broken.iter().map(|text| complaint(text)).collect();
     insta::assert_snapshot!(answers.join("\n"));
 }
+
+#[test]
+fn the_bugs_that_a_scenario_names_must_be_known() {
+    let scenario = parsed("why = \"x\"\nbroken_by = [\"no_lock\", \"no_ruond_skip\"]\n").unwrap();
+    assert!(scenario.is_broken_by("no_lock"));
+    assert!(!scenario.is_broken_by("no_round_skip"));
+    assert_eq!(scenario.check_bugs(&["no_lock", "no_ruond_skip"]), Ok(()));
+    let unknown = scenario.check_bugs(&["no_lock", "no_round_skip"]);
+    let place = "bad.toml:2:25: unknown bug \"no_ruond_skip\"; did you mean \"no_round_skip\"?";
+    assert_eq!(unknown.unwrap_err().to_string(), place);
+}
+
+/// What is unmet in a run of four nodes that decide two heights, of which the proposer of the
+/// second, node 1, follows a script.
+fn unmet(lines: &str, expected: &str) -> Vec<String> {
+    let text = format!(
+        "why = \"x\"\nheights = 2\nbyzantine = [{{ node = 1, behaviour = \"scripted\" }}]\n\
+         {lines}{expected}"
+    );
+    parsed(&text).unwrap().play(false).unmet
+}
+
+fn proposes(says: &str) -> String {
+    format!(
+        "[[script.say]]\nheight = 2\nround = 0\nslot = \"proposal\"\nto = [3]\nsays = \"{says}\"\n\
+         [[script.say]]\nheight = 2\nround = 0\nslot = \"part\"\nto = [3]\nsays = \"nothing\"\n"
+    )
+}
+
+fn voted(of: u16, kind: &str, says: &str) -> String {
+    format!(
+        "[[expect.vote]]\nof = [{of}]\nheight = 2\nround = 0\nslot = \"{kind}\"\n\
+         says = \"{says}\"\n"
+    )
+}
+
+#[test]
+fn what_single_nodes_sign_and_decide_is_compared() {
+    let met = [
+        voted(0, "prevote", "first"),
+        voted(2, "precommit", "first"),
+        voted(2, "proposal", "nothing"),
+        "[[expect.decided]]\nby = [0, 2, 3]\nheight = 2\nround = 0\nblock = \"first\"\n".to_owned(),
+    ];
+    assert_eq!(unmet("", &met.concat()), Vec::<String>::new());
+    let not = [
+        "[expect]\nmarkers = [\"round_5\"]\n".to_owned(),
+        voted(0, "prevote", "nil"),
+        voted(2, "proposal", "other"),
+        "[[expect.decided]]\nby = [0]\nheight = 2\nround = 1\n".to_owned(),
+        "[[expect.decided]]\nby = [0]\nheight = 2\nbefore_ms = 1\n".to_owned(),
+        "[[expect.decided]]\nby = [0]\nheight = 99\n".to_owned(),
+    ];
+    let unmet = unmet("", &not.concat());
+    let told: Vec<&str> = unmet.iter().map(String::as_str).collect();
+    let [marker, prevote, proposal, round, late, never] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(marker, "round_5 was not reached");
+    assert_eq!(prevote, "n0 prevote 2/0: expected nil, got first");
+    assert_eq!(proposal, "n2 proposal 2/0: expected other, got nothing");
+    assert_eq!(round, "n0 decided 2 in round 0: first");
+    assert!(late.starts_with("n0 decided 2 at "), "{late}");
+    assert_eq!(never, "n0 did not decide height 99");
+}
+
+#[test]
+fn a_script_may_propose_a_second_block_and_one_that_nobody_accepts() {
+    let two = "[expect]\nsituations = [\"two_proposals\"]\n";
+    let told = [
+        two,
+        &voted(0, "prevote", "first"),
+        &voted(3, "prevote", "other"),
+    ]
+    .concat();
+    assert_eq!(unmet(&proposes("second"), &told), Vec::<String>::new());
+    let told = [
+        two,
+        &voted(0, "prevote", "first"),
+        &voted(3, "prevote", "nil"),
+    ]
+    .concat();
+    assert_eq!(unmet(&proposes("invalid"), &told), Vec::<String>::new());
+}
