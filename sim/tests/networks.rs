@@ -61,8 +61,8 @@ fn a_run_has_one_digest_with_and_without_madsim_and_beside_other_runs() {
     let digests = |plain| {
         let one = move |seed| {
             let options = RunOptions {
-                trace: false,
                 plain,
+                ..RunOptions::default()
             };
             runtime::run(&plan(seed, CryptoMode::Ideal), options).digest
         };
