@@ -6,6 +6,7 @@
 mod expect;
 mod file;
 mod invalid;
+mod moment;
 mod schedule;
 mod situation;
 
