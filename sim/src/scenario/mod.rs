@@ -9,6 +9,7 @@ mod invalid;
 mod moment;
 mod schedule;
 mod situation;
+mod stored;
 
 use std::path::{Path, PathBuf};
 
