@@ -1,6 +1,7 @@
 //! The directory of a log: which segments it holds, which of them to open, locking and closing
 //! them.
 
+use super::window::PIECE;
 use super::{SegmentName, WalError, parse_name, search_index, segment_name};
 use crate::storage::{Access, FileId, Storage, StorageError};
 
@@ -157,6 +158,17 @@ pub(super) fn create_synced(
     bytes: &[u8],
     preallocate: u64,
 ) -> Result<FileId, StorageError> {
+    create_filled(storage, path, &mut |storage, file| {
+        fill(storage, file, bytes, preallocate)
+    })
+}
+
+/// The same with what `fill` writes into the new file; it locks and syncs it.
+fn create_filled(
+    storage: &mut dyn Storage,
+    path: &str,
+    fill: &mut dyn FnMut(&mut dyn Storage, FileId) -> Result<(), StorageError>,
+) -> Result<FileId, StorageError> {
     let created = match retry(|| storage.create(path)) {
         Err(StorageError::AlreadyExists { .. }) => {
             retry(|| storage.remove(path))?;
@@ -165,7 +177,7 @@ pub(super) fn create_synced(
         created => created,
     };
     let file = created?;
-    let written = fill(storage, file, bytes, preallocate);
+    let written = fill(storage, file);
     if let Err(error) = written {
         let _ = retry(|| storage.close(file));
         let _ = retry(|| storage.remove(path));
@@ -186,6 +198,30 @@ fn fill(
     }
     crate::storage::write_all(storage, file, 0, bytes)?;
     retry(|| storage.sync(file))
+}
+
+/// Copies an open file to a new one, a piece at a time. The copy's content is durable before it is
+/// closed; its name is not.
+pub(super) fn copy_synced(
+    storage: &mut dyn Storage,
+    from: FileId,
+    path: &str,
+) -> Result<(), StorageError> {
+    let file = create_filled(storage, path, &mut |storage, to| {
+        retry(|| storage.lock(to))?;
+        let len = retry(|| storage.len(from))?;
+        let mut piece = vec![0; usize::try_from(len.min(PIECE)).unwrap_or(usize::MAX)];
+        let mut offset = 0;
+        loop {
+            let read = crate::storage::read_full(storage, from, offset, &mut piece)?;
+            if read == 0 {
+                return retry(|| storage.sync(to));
+            }
+            crate::storage::write_all(storage, to, offset, &piece[..read])?;
+            offset += read as u64;
+        }
+    })?;
+    retry(|| storage.close(file))
 }
 
 /// Removes segments whose creation a crash ended. Only for the one who holds the locks of the log.

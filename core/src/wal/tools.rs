@@ -1,12 +1,12 @@
 //! Looking at a log and repairing it, without going on to write it.
 
 use super::directory::{
-    Mode, Segment, close_all, create_synced, open_segment, path, retry, segment_names,
+    Mode, Segment, close_all, copy_synced, open_segment, path, retry, segment_names,
 };
 use super::reader::open_all_shared;
 use super::segment::{Content, RawRecord, Tail, walk};
 use super::{Format, HardState, Snapshot, TornTail, WalError, open_for_read};
-use crate::storage::{Storage, StorageError, read_file};
+use crate::storage::{Storage, StorageError};
 
 /// Whether a directory holds a log.
 ///
@@ -113,7 +113,8 @@ pub enum RepairOutcome {
     },
 }
 
-/// Cuts a torn tail off the last segment, after copying the segment to `<name>.broken`.
+/// Cuts a torn tail off the last segment, after copying the segment to `<name>.broken`. Memory holds
+/// one piece of the segment and at least one record.
 ///
 /// # Errors
 /// `CorruptInterior`, `CrcMismatch` and the like if the log does not end in a torn tail: damage is
@@ -139,8 +140,7 @@ fn repair_segment(
     let Some(torn) = tail.torn else {
         return Ok(RepairOutcome::Clean);
     };
-    let original = path(dir, &segment.file_name());
-    let copy = match keep_copy(storage, dir, &original) {
+    let copy = match keep_copy(storage, dir, &segment) {
         // Without space there is no copy, but a full disk must not keep a node from starting.
         Err(StorageError::NoSpace { .. }) => None,
         copy => Some(copy?),
@@ -151,11 +151,14 @@ fn repair_segment(
 }
 
 /// Copies a segment and makes the copy durable, name and content, before the original is touched.
-fn keep_copy(storage: &mut dyn Storage, dir: &str, original: &str) -> Result<String, StorageError> {
-    let copy = format!("{original}.broken");
-    let bytes = retry(|| read_file(storage, original))?;
-    let file = create_synced(storage, &copy, &bytes, 0)?;
-    retry(|| storage.close(file))?;
+/// Memory holds one piece of it.
+fn keep_copy(
+    storage: &mut dyn Storage,
+    dir: &str,
+    segment: &Segment,
+) -> Result<String, StorageError> {
+    let copy = format!("{}.broken", path(dir, &segment.file_name()));
+    copy_synced(storage, segment.file, &copy)?;
     retry(|| storage.sync_dir(dir))?;
     Ok(copy)
 }

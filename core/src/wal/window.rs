@@ -6,7 +6,7 @@ use super::frame::{SECTOR, length_word, record_len};
 use crate::storage::{FileId, Storage, StorageError, read_full};
 
 /// How much is read at once.
-const PIECE: u64 = 1 << 20;
+pub(super) const PIECE: u64 = 1 << 20;
 
 /// A view of one piece of a file.
 #[derive(Debug)]

@@ -486,6 +486,7 @@ impl Storage for SimDisk {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        self.meet_rename(to);
         self.call(|disk| disk.do_rename(from, to))
     }
 

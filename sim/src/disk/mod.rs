@@ -10,6 +10,7 @@
 //! without a crash are in [`DiskFaults`], each with its off-switch; all are off at first. What a
 //! plan gives to some of the files, and damage at rest, are [`Trouble`].
 
+mod backup;
 mod calls;
 mod effects;
 mod file;
@@ -109,6 +110,8 @@ pub struct SimDisk {
     next_handle: u32,
     calls: u64,
     stop_at: Option<StopAt>,
+    /// The beginning of the new path at whose rename the machine stops, and the side.
+    stop_at_rename: Option<(String, Side)>,
     stopped: bool,
     /// Whether the last read or write was interrupted.
     interrupted: bool,
@@ -131,6 +134,7 @@ impl SimDisk {
             next_handle: 0,
             calls: 0,
             stop_at: None,
+            stop_at_rename: None,
             stopped: false,
             interrupted: false,
             troubles: Vec::new(),
@@ -149,6 +153,30 @@ impl SimDisk {
     /// one until [`SimDisk::crash`]. A call that has passed already is never reached.
     pub fn stop_at(&mut self, stop: Option<StopAt>) {
         self.stop_at = stop;
+    }
+
+    /// Stops the machine at the next rename to a path that begins with this one, as
+    /// [`SimDisk::stop_at`] does at a number.
+    pub fn stop_at_rename(&mut self, stop: Option<(String, Side)>) {
+        self.stop_at_rename = stop;
+    }
+
+    /// Whether a rename is still waited for. One that has stopped the machine is not.
+    #[must_use]
+    pub fn waits_for_rename(&self) -> bool {
+        self.stop_at_rename.is_some()
+    }
+
+    /// The next call is a rename to `path`.
+    fn meet_rename(&mut self, path: &str) {
+        let (call, met) = (self.calls, |(wanted, _): &mut (String, Side)| {
+            path.starts_with(wanted.as_str())
+        });
+        if !self.stopped
+            && let Some((_, side)) = self.stop_at_rename.take_if(met)
+        {
+            self.stop_at = Some(StopAt { call, side });
+        }
     }
 
     /// Whether the machine has stopped.
@@ -174,7 +202,7 @@ impl SimDisk {
     }
 
     /// The machine stops and starts again. What survives is durable; handles and locks are gone,
-    /// and so is [`SimDisk::stop_at`]. Faults stay on.
+    /// and so is what [`SimDisk::stop_at`] was told. Faults stay on.
     ///
     /// `crash_no` counts the crashes of `node` in this run.
     pub fn crash(&mut self, choices: &Choices, node: PeerId, crash_no: u64, fates: CrashFates) {
@@ -202,6 +230,7 @@ impl SimDisk {
             .crash(|path, nth| draw(Stream::DiskDirectory, path, nth, 2) == 0);
         self.handles.clear();
         self.stop_at = None;
+        self.stop_at_rename = None;
         self.stopped = false;
         self.interrupted = false;
     }

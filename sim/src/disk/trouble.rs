@@ -30,6 +30,10 @@ pub enum Trouble {
     Truncate,
     /// Damage: a file is gone, with its name.
     Remove,
+    /// Damage that no checksum shows: the last byte of a file that begins with the checksum of its
+    /// rest is another, and the checksum is right. What a program would have stored that computes
+    /// something else each time.
+    Forge,
     /// Nothing that needs space works (ENOSPC): new names, and bytes past the end of a file.
     NoSpace,
     /// Reads fail (EIO).
@@ -50,12 +54,13 @@ pub enum Trouble {
 
 impl Trouble {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::FlipBit,
         Self::ZeroSector,
         Self::Misdirect,
         Self::Truncate,
         Self::Remove,
+        Self::Forge,
         Self::NoSpace,
         Self::FailReads,
         Self::FailWrites,
@@ -75,6 +80,7 @@ impl Trouble {
             Self::Misdirect => "misdirect",
             Self::Truncate => "truncate",
             Self::Remove => "remove",
+            Self::Forge => "forge",
             Self::NoSpace => "no_space",
             Self::FailReads => "fail_reads",
             Self::FailWrites => "fail_writes",
@@ -90,9 +96,12 @@ impl Trouble {
     #[must_use]
     pub fn is_damage(self) -> bool {
         match self {
-            Self::FlipBit | Self::ZeroSector | Self::Misdirect | Self::Truncate | Self::Remove => {
-                true
-            }
+            Self::FlipBit
+            | Self::ZeroSector
+            | Self::Misdirect
+            | Self::Truncate
+            | Self::Remove
+            | Self::Forge => true,
             Self::NoSpace
             | Self::FailReads
             | Self::FailWrites
@@ -116,6 +125,7 @@ impl Trouble {
             | Self::Misdirect
             | Self::Truncate
             | Self::Remove
+            | Self::Forge
             | Self::Short
             | Self::Interrupt
             | Self::Slow => false,
@@ -262,6 +272,7 @@ impl SimDisk {
                 data.cut(end.saturating_mul(SECTOR))
             }
             Trouble::Remove => self.vanish(&path),
+            Trouble::Forge => self.forge(file),
             Trouble::NoSpace
             | Trouble::FailReads
             | Trouble::FailWrites
@@ -284,6 +295,27 @@ impl SimDisk {
         data.is_some_and(|data| data.alter(sector, change))
     }
 
+    /// Changes the last byte of a file, and the checksum in its first four bytes with it.
+    fn forge(&mut self, file: NodeId) -> bool {
+        let Some(data) = self.tree.file_mut(file) else {
+            return false;
+        };
+        let mut bytes = data.durable();
+        let Some((crc, rest)) = bytes.split_first_chunk_mut::<4>() else {
+            return false;
+        };
+        let Some(last) = rest.last_mut() else {
+            return false;
+        };
+        *last ^= 1;
+        *crc = crc32c::crc32c(rest).to_le_bytes();
+        let mut changed = false;
+        for (sector, new) in (0..).zip(bytes.chunks(SECTOR)) {
+            changed |= data.alter(sector, |old| old.copy_from_slice(new));
+        }
+        changed
+    }
+
     /// The content of a drawn sector of a drawn file.
     fn other_sector(&self, draw: &mut Draw, files: &[(String, NodeId)]) -> Option<Vec<u8>> {
         let (_, file) = draw.pick(files)?;
@@ -294,7 +326,7 @@ impl SimDisk {
     }
 
     /// A name is gone, now and after a crash. Other names in its directory become durable.
-    fn vanish(&mut self, path: &str) -> bool {
+    pub(super) fn vanish(&mut self, path: &str) -> bool {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some((dir, old)) = self.tree.find(dir).zip(self.tree.find(path)) else {
             return false;
@@ -328,6 +360,7 @@ impl SimDisk {
             | Trouble::Misdirect
             | Trouble::Truncate
             | Trouble::Remove
+            | Trouble::Forge
             | Trouble::FailReads
             | Trouble::FailWrites
             | Trouble::FailSyncs

@@ -161,7 +161,7 @@ impl Observer {
             When::Append { .. } => self.reached.mark_if(crash, Marker::CrashAfterAppend),
             When::Commit { .. } => self.reached.mark(Marker::CrashInCommit),
             When::Starting { .. } => self.reached.mark(Marker::CrashInStart),
-            When::Call { .. } => {}
+            When::Cut { .. } | When::Call { .. } => {}
         }
     }
 

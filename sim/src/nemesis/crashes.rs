@@ -57,6 +57,9 @@ pub struct OldDisk {
     pub crash_after_ms: u64,
     /// Milliseconds from the stop to the start.
     pub restart_after_ms: u64,
+    /// The files whose paths begin with this; the whole disk if it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
 }
 
 /// A node stops, and starts with nothing on its disk.
@@ -141,6 +144,7 @@ pub(super) fn draw_swap(choices: &Choices, plan: &mut Plan, height_ms: u64) {
             node,
             crash_after_ms,
             restart_after_ms,
+            path: String::new(),
         }),
     };
     let ms = draw.between(0..=height_ms * plan.heights);

@@ -88,8 +88,18 @@ pub enum When {
         #[serde(default)]
         side: Side,
     },
+    /// At the call that gives a new segment of a node's log its name. Only for crashes.
+    Cut {
+        /// The node.
+        node: u16,
+        /// The segment's number; the first that comes of a cut is 1.
+        cuts: u64,
+        /// Before or after the call's effect.
+        #[serde(default)]
+        side: Side,
+    },
     /// At a storage call of a node, counted from 0 over its whole life. Only for crashes. Also
-    /// understands what the two variants above write, so it stands behind them.
+    /// understands what variants above write, so it stands behind them.
     Call {
         /// The node.
         node: u16,

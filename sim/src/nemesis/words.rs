@@ -184,7 +184,11 @@ impl FaultKind {
             Self::OldDisk(fault) => {
                 let (node, crash) = (fault.node, fault.crash_after_ms);
                 let restart = fault.restart_after_ms;
-                let copy = format!("copy of n{node}'s disk, crash after {crash}ms");
+                let part = match fault.path.as_str() {
+                    "" => "disk",
+                    path => path,
+                };
+                let copy = format!("copy of n{node}'s {part}, crash after {crash}ms");
                 format!("{copy}, restart from it after {restart}ms")
             }
             Self::EmptyDisk(fault) => {

@@ -6,7 +6,8 @@
 //!
 //! One lock may be held without harm: that of an old segment of the log when a running node would
 //! remove it. It stays, as in etcd's purge. A segment that a running node begins is locked under
-//! another name before it gets its own.
+//! another name before it gets its own. A node removes segments at the end of making a decision
+//! durable, so the next that is heard of it must be that it has done so.
 //!
 //! Source: D2 of the property list; what a failed fsync leaves is unknown, and asking again gives a
 //! wrong answer ("fsyncgate", 2018); etcd treats every error of its log as fatal.
@@ -34,12 +35,15 @@ pub(super) struct FailsStop {
     failed: Vec<Option<String>>,
     /// Which nodes run.
     up: Vec<bool>,
+    /// The old segment that a node could not lock, until it is clear that this was all.
+    held: Vec<Option<String>>,
     checks: u64,
 }
 
-/// Whether a running node only left an old segment where it was.
-fn left_alone(strike: &Strike) -> bool {
-    strike.trouble == Trouble::Locked && strike.path.ends_with(".wal")
+/// Whether a lock on a segment of the log failed, under its own name.
+fn is_segment_held(strike: &Strike) -> bool {
+    let segment = strike.path.strip_prefix("data/wal/");
+    strike.trouble == Trouble::Locked && segment.is_some_and(|name| name.ends_with(".wal"))
 }
 
 impl Oracle for FailsStop {
@@ -54,15 +58,24 @@ impl Oracle for FailsStop {
         if self.failed.len() <= node {
             self.failed.resize(node + 1, None);
             self.up.resize(node + 1, false);
+            self.held.resize(node + 1, None);
+        }
+        if let Some(held) = self.held[node].take()
+            && !matches!(event.what, What::Stored { .. })
+        {
+            self.failed[node].get_or_insert(held);
         }
         if let What::Started { .. } | What::Crashed | What::Halted { .. } = &event.what {
             self.up[node] = matches!(event.what, What::Started { .. });
         }
         let done = match &event.what {
-            What::Disk(strike) if self.up[node] && left_alone(strike) => return Ok(()),
             What::Disk(strike) if strike.trouble.fails_calls() => {
                 let (time, path) = (facts::at(event.time), &strike.path);
                 let what = format!("{time} {path}: {}", strike.trouble.name());
+                if self.up[node] && is_segment_held(strike) {
+                    self.held[node] = Some(what);
+                    return Ok(());
+                }
                 self.failed[node].get_or_insert(what);
                 return Ok(());
             }

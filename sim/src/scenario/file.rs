@@ -4,15 +4,16 @@
 use std::{collections::BTreeSet, path::Path};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use toml::{Spanned, Table, Value};
+use toml::{Spanned, Table};
 
-use super::{BrokenBy, Expect, Invalid, Recorded, Scenario, Schedule, invalid::Source};
+use super::{
+    BrokenBy, Expect, Invalid, Recorded, Scenario, Schedule, invalid::Source, moment::when,
+};
 use crate::{
     choice::Decision,
-    disk::Side,
     nemesis::{
         Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, OwnMessage, ParamsChange, Plan, Script, TimeoutsMs, When,
+        MinMax, ParamsChange, Plan, Script, TimeoutsMs, When,
     },
 };
 
@@ -65,70 +66,6 @@ struct File {
     script: Script,
     #[serde(default)]
     expect: Expect,
-}
-
-/// When a fault begins, by the key that tells the ways apart; see [`When`].
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtTime {
-    ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtOwn {
-    node: u16,
-    sends: OwnMessage,
-    height: u64,
-    #[serde(default)]
-    round: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtProposal {
-    proposal_height: u64,
-    #[serde(default)]
-    proposal_round: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtAppend {
-    node: u16,
-    appends: OwnMessage,
-    height: u64,
-    #[serde(default)]
-    round: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtCommit {
-    node: u16,
-    commits: u64,
-    call: u64,
-    #[serde(default)]
-    side: Side,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtStart {
-    node: u16,
-    starts: u32,
-    call: u64,
-    #[serde(default)]
-    side: Side,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AtCall {
-    node: u16,
-    call: u64,
-    #[serde(default)]
-    side: Side,
 }
 
 const TIMEOUTS: TimeoutsMs = TimeoutsMs {
@@ -258,7 +195,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
 }
 
 /// Why a table is no fault.
-enum Wrong {
+pub(super) enum Wrong {
     Serde(toml::de::Error),
     Other(String),
 }
@@ -287,71 +224,6 @@ fn fault(table: &Table) -> Result<Fault, Wrong> {
     };
     let kind: FaultKind = table.try_into()?;
     Ok(Fault { at, kind, off })
-}
-
-const WAYS: &str = "a fault begins at = { ms = 100 }, \
-                    { node = 1, sends = \"prevote\", height = 2 }, \
-                    { node = 1, appends = \"prevote\", height = 2 }, \
-                    { proposal_height = 2 } \
-                    or, for crashes, { node = 1, commits = 2, call = 3, side = \"after\" }, \
-                    { node = 1, starts = 1, call = 3 } or { node = 1, call = 30 }";
-
-fn when(at: Option<Value>) -> Result<When, Wrong> {
-    let Some(Value::Table(table)) = at else {
-        return Err(Wrong::Other(WAYS.to_owned()));
-    };
-    if table.contains_key("ms") {
-        let AtTime { ms } = table.try_into()?;
-        return Ok(When::Time { ms });
-    }
-    if table.contains_key("sends") {
-        let at: AtOwn = table.try_into()?;
-        return Ok(When::Own {
-            node: at.node,
-            sends: at.sends,
-            height: at.height,
-            round: at.round,
-        });
-    }
-    if table.contains_key("proposal_height") {
-        let at: AtProposal = table.try_into()?;
-        return Ok(When::Proposed {
-            proposal_height: at.proposal_height,
-            proposal_round: at.proposal_round,
-        });
-    }
-    if table.contains_key("appends") {
-        let at: AtAppend = table.try_into()?;
-        return Ok(When::Append {
-            node: at.node,
-            appends: at.appends,
-            height: at.height,
-            round: at.round,
-        });
-    }
-    if table.contains_key("commits") {
-        let at: AtCommit = table.try_into()?;
-        return Ok(When::Commit {
-            node: at.node,
-            commits: at.commits,
-            call: at.call,
-            side: at.side,
-        });
-    }
-    if table.contains_key("starts") {
-        let at: AtStart = table.try_into()?;
-        return Ok(When::Starting {
-            node: at.node,
-            starts: at.starts,
-            call: at.call,
-            side: at.side,
-        });
-    }
-    if table.contains_key("call") {
-        let AtCall { node, call, side } = table.try_into()?;
-        return Ok(When::Call { node, call, side });
-    }
-    Err(Wrong::Other(WAYS.to_owned()))
 }
 
 /// A table over its defaults.
@@ -463,7 +335,7 @@ fn check_nodes(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Inva
         }
         let in_storage = matches!(
             fault.at,
-            When::Commit { .. } | When::Starting { .. } | When::Call { .. }
+            When::Commit { .. } | When::Starting { .. } | When::Cut { .. } | When::Call { .. }
         );
         if in_storage && !matches!(fault.kind, FaultKind::Crash { .. }) {
             let text = "only a crash can begin at a storage call";
@@ -511,6 +383,7 @@ fn named(fault: &Fault) -> Vec<u16> {
         | When::Append { node, .. }
         | When::Commit { node, .. }
         | When::Starting { node, .. }
+        | When::Cut { node, .. }
         | When::Call { node, .. } => nodes.push(node),
         When::Time { .. } | When::Proposed { .. } => {}
     }

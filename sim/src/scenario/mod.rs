@@ -8,8 +8,10 @@ mod exact;
 mod expect;
 mod file;
 mod invalid;
+mod moment;
 mod schedule;
 mod situation;
+mod stored;
 
 use std::path::{Path, PathBuf};
 

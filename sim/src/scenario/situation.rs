@@ -13,7 +13,9 @@ use engine::{
 };
 use serde::Deserialize;
 
+use super::stored;
 use crate::{
+    disk::Side,
     nemesis::{Behaviour, FaultKind},
     outcome::Outcome,
     trace::{Event, What},
@@ -52,6 +54,17 @@ pub enum Situation {
     EvidenceCommitted,
     /// A correct node said that a message of a node that lies in gossip proves a broken protocol.
     GossipLiarBlamed,
+    /// A node crashed in a cut of its log when the new segment was durable but had no name, and
+    /// started again.
+    CrashInCutBeforeRename,
+    /// A node crashed in a cut of its log when the new segment had its name but the directory was
+    /// not synced, and started again.
+    CrashInCutAfterRename,
+    /// A node crashed when its log held a durable record with a kilobyte of zeros.
+    ZerosInLogAtCrash,
+    /// A node crashed with durable records of a height that it had not decided, started again, and
+    /// decided it.
+    PendingAtCrash,
 }
 
 impl Situation {
@@ -72,6 +85,10 @@ impl Situation {
             Self::ProposerRemoved => "proposer_removed",
             Self::EvidenceCommitted => "evidence_committed",
             Self::GossipLiarBlamed => "gossip_liar_blamed",
+            Self::CrashInCutBeforeRename => "crash_in_cut_before_rename",
+            Self::CrashInCutAfterRename => "crash_in_cut_after_rename",
+            Self::ZerosInLogAtCrash => "zeros_in_log_at_crash",
+            Self::PendingAtCrash => "pending_at_crash",
         }
     }
 
@@ -95,6 +112,10 @@ impl Situation {
             Self::ProposerRemoved => proposer_removed(trace, nodes),
             Self::EvidenceCommitted => evidence_committed(trace),
             Self::GossipLiarBlamed => gossip_liar_blamed(outcome),
+            Self::CrashInCutBeforeRename => stored::crashed_in_cut(outcome, Side::Before),
+            Self::CrashInCutAfterRename => stored::crashed_in_cut(outcome, Side::After),
+            Self::ZerosInLogAtCrash => stored::zeros_at_crash(trace),
+            Self::PendingAtCrash => stored::pending_at_crash(trace),
         }
     }
 }

@@ -5,9 +5,9 @@ use engine::types::{Height, PeerId};
 
 use crate::{
     disk::{CrashFates, StopAt},
-    nemesis::{FaultKind, Unsynced, When},
+    nemesis::{Fault, FaultKind, Unsynced, When},
     trace::What,
-    world::{Phase, World},
+    world::{DIR, Phase, World},
 };
 
 /// What a disk is about to do.
@@ -72,6 +72,7 @@ impl World {
                 When::Call { node, call, side } => (node, call, side),
                 When::Commit { .. }
                 | When::Starting { .. }
+                | When::Cut { .. }
                 | When::Time { .. }
                 | When::Own { .. }
                 | When::Proposed { .. }
@@ -86,6 +87,36 @@ impl World {
         host.disk
             .stop_at(first.map(|(call, side, _)| StopAt { call, side }));
         host.stops_for = first.map(|(_, _, index)| index);
+        self.arm_cut(node);
+    }
+
+    /// Sets the disk of a node to stop when its log is cut, if a crash waits for that.
+    fn arm_cut(&mut self, node: PeerId) {
+        let stop = |index: &usize| {
+            let Fault { at, kind, .. } = &self.plan.faults[*index];
+            let is_crash = matches!(kind, FaultKind::Crash { .. });
+            match *at {
+                When::Cut {
+                    node: who,
+                    cuts,
+                    side,
+                } if who == node.0 && is_crash => Some((cuts, side, *index)),
+                When::Cut { .. }
+                | When::Commit { .. }
+                | When::Starting { .. }
+                | When::Call { .. }
+                | When::Time { .. }
+                | When::Own { .. }
+                | When::Proposed { .. }
+                | When::Append { .. } => None,
+            }
+        };
+        let first = self.waiting.iter().filter_map(stop).min();
+        let segment = |cuts: u64| format!("{DIR}/wal/{cuts:016x}-");
+        let host = self.host(node);
+        host.disk
+            .stop_at_rename(first.map(|(cuts, side, _)| (segment(cuts), side)));
+        host.cut_stops_for = first.map(|(_, _, index)| index);
     }
 
     /// Whether the disk has stopped in the middle of what it was told; then the machine has
@@ -95,7 +126,11 @@ impl World {
         if !host.disk.is_stopped() {
             return false;
         }
-        if let Some(index) = host.stops_for.take() {
+        let index = match host.cut_stops_for.take() {
+            Some(cut) if !host.disk.waits_for_rename() => Some(cut),
+            Some(_) | None => host.stops_for.take(),
+        };
+        if let Some(index) = index {
             self.waiting.retain(|waiting| *waiting != index);
             self.begin_fault(index, Some(node));
         }
@@ -106,7 +141,9 @@ impl World {
     pub(super) fn disarm_disks(&mut self) {
         for host in &mut self.hosts {
             host.disk.stop_at(None);
+            host.disk.stop_at_rename(None);
             host.stops_for = None;
+            host.cut_stops_for = None;
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn begins_at(fault: &Fault) -> Option<u64> {
         | When::Append { .. }
         | When::Commit { .. }
         | When::Starting { .. }
+        | When::Cut { .. }
         | When::Call { .. } => None,
     }
 }
@@ -87,6 +88,7 @@ impl World {
                 | When::Append { .. }
                 | When::Commit { .. }
                 | When::Starting { .. }
+                | When::Cut { .. }
                 | When::Call { .. } => false,
             });
         }
@@ -113,6 +115,7 @@ impl World {
                 | When::Proposed { .. }
                 | When::Commit { .. }
                 | When::Starting { .. }
+                | When::Cut { .. }
                 | When::Call { .. } => false,
             });
         }

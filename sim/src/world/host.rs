@@ -49,6 +49,8 @@ pub(super) struct Host {
     pub(super) crashes: u64,
     /// The fault for which its disk will stop.
     pub(super) stops_for: Option<usize>,
+    /// The fault for which it will stop when the log is cut.
+    pub(super) cut_stops_for: Option<usize>,
     /// The last height it announced, or started after.
     pub(super) height: Height,
     /// Which start of each peer it is connected to.
@@ -121,6 +123,7 @@ impl Host {
             starts: 0,
             crashes: 0,
             stops_for: None,
+            cut_stops_for: None,
             height: Height::ZERO,
             known: vec![0; plan.powers.len()],
             disk_free: Time(0),

@@ -42,9 +42,21 @@ impl World {
     /// The node stops, and will start from the copy.
     pub(super) fn go_back(&mut self, index: usize, fault: &OldDisk) {
         if let Some(image) = self.images.remove(&index) {
-            self.swap_disk(fault.node, &image, fault.restart_after_ms);
+            if fault.path.is_empty() {
+                self.swap_disk(fault.node, &image, fault.restart_after_ms);
+            } else {
+                self.put_back(fault, &image);
+            }
             self.ended(index);
         }
+    }
+
+    /// The node stops, and will start from its disk with a part of the copy in it.
+    fn put_back(&mut self, fault: &OldDisk, image: &SimDisk) {
+        let node = PeerId(fault.node);
+        self.crash(node, Unsynced::Kept);
+        self.host(node).disk.restore_part(image, &fault.path);
+        self.start_after(node, fault.restart_after_ms);
     }
 
     /// The node stops, and will start with nothing.

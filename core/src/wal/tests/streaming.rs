@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Passes everything on and remembers the longest read.
+/// Passes everything on and remembers the longest read or write.
 struct Measured {
     disk: MemoryStorage,
     longest: usize,
@@ -38,6 +38,7 @@ impl Storage for Measured {
         self.disk.read_at(file, at, to)
     }
     fn write_at(&mut self, file: FileId, at: u64, data: &[u8]) -> Result<usize, StorageError> {
+        self.longest = self.longest.max(data.len());
         self.disk.write_at(file, at, data)
     }
     fn sync(&mut self, file: FileId) -> Result<(), StorageError> {
@@ -94,6 +95,26 @@ fn a_long_segment_is_read_in_pieces_of_a_mebibyte() {
         });
         assert_eq!((end.unwrap().torn, bytes), (None, 3_000 << 10));
         assert!(measured.longest <= 1 << 20, "{} bytes", measured.longest);
+    }
+}
+
+#[test]
+fn a_repair_copies_a_long_segment_in_pieces_of_a_mebibyte() {
+    for format in [Format::Etcd, Format::Native] {
+        let mut disk = long_log(format);
+        edit(&mut disk, &first(), |bytes| bytes.truncate(bytes.len() - 4));
+        let before = read_file(&mut disk, &first()).unwrap();
+        let mut measured = Measured { disk, longest: 0 };
+        let repaired = repair(&mut measured, DIR).unwrap();
+        let RepairOutcome::Cut { copy, torn } = repaired else {
+            panic!("nothing was cut: {repaired:?}");
+        };
+        assert_eq!(measured.longest, 1 << 20, "a whole piece and no more");
+        let mut disk = measured.disk;
+        assert_eq!(read_file(&mut disk, &copy.unwrap()).unwrap(), before);
+        let after = read_file(&mut disk, &first()).unwrap();
+        assert_eq!(after.len() as u64, torn.offset);
+        assert!(before.starts_with(&after));
     }
 }
 

@@ -74,7 +74,8 @@ fn aim(kind: FaultKind, at: When) -> FaultKind {
             When::Own { node, .. }
             | When::Append { node, .. }
             | When::Commit { node, .. }
-            | When::Starting { node, .. },
+            | When::Starting { node, .. }
+            | When::Cut { node, .. },
         ) => FaultKind::Crash {
             node: Some(node),
             restart_after_ms,

@@ -114,19 +114,44 @@ fn an_old_segment_that_somebody_holds_stays_and_harms_nobody() {
         })
     };
     let vote = prevote(1, (1, 0), None);
-    let after = |path: &str, down: bool| {
+    let done = || What::Stored {
+        height: Height(1),
+        log_ahead: false,
+        parts: vec![Part::Block(Height(1)), Part::Log, Part::App, Part::State],
+    };
+    let after = |path: &str| {
         let mut history = History::new(setup(4, &[]));
-        history.start(1, 0);
-        if down {
-            history.crash(1).happens(1, held(path)).start(1, 0);
-        } else {
-            history.append(1, &vote).happens(1, held(path)).sync(1);
-        }
+        history.start(1, 0).append(1, &vote).sync(1);
+        history.happens(1, held(path)).happens(1, done());
+        history.append(1, &precommit(1, (1, 0), None)).sync(1);
         history.fired()
     };
-    assert_eq!(after("data/wal/0-0.wal", false), "none");
-    assert_eq!(after("data/wal/0-0.wal", true), "fails_stop");
-    assert_eq!(after("data/wal/0-0.wal.tmp", false), "fails_stop");
+    assert_eq!(after("data/wal/0-0.wal"), "none");
+    assert_eq!(after("data/wal/0-0.wal.tmp"), "fails_stop");
+    assert_eq!(after("data/blocks/0.wal"), "fails_stop");
+
+    let mut history = History::new(setup(4, &[]));
+    history.start(1, 0).append(1, &vote);
+    history.happens(1, held("data/wal/0-0.wal")).sync(1);
+    assert_eq!(
+        history.fired(),
+        "fails_stop",
+        "it was not making a decision durable"
+    );
+
+    let mut history = History::new(setup(4, &[]));
+    history.start(1, 0).crash(1);
+    history.happens(1, held("data/wal/0-0.wal")).start(1, 0);
+    assert_eq!(
+        history.fired(),
+        "fails_stop",
+        "a start needs all of its segments"
+    );
+
+    let mut history = History::new(setup(4, &[]));
+    history.start(1, 0).happens(1, held("data/wal/0-0.wal"));
+    history.happens(1, halted());
+    assert_eq!(history.fired(), "none", "it may also stop");
 }
 
 fn stored(log_ahead: bool, parts: &[Part]) -> &'static str {
