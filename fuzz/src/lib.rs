@@ -3,7 +3,7 @@
 
 use std::{alloc::System, sync::OnceLock};
 
-use engine::fuzz::{DECODERS, Decoder, TARGETS, Target};
+use engine::fuzz::{DECODERS, Decoder, Target};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -13,7 +13,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 type Found = (Target, Option<&'static Decoder>);
 
 fn find(name: &str) -> Found {
-    let mut targets = TARGETS.iter();
+    let mut targets = engine::fuzz::TARGETS.iter().chain(sim::fuzz::TARGETS);
     let found = targets.find(|(known, _)| *known == name);
     let (_, target) = found.unwrap_or_else(|| panic!("no target is called {name}"));
     let decoder = DECODERS.iter().find(|decoder| decoder.target == name);
