@@ -7,7 +7,9 @@ fn main() -> ExitCode {
     let Some(path) = std::env::args_os().nth(1) else {
         return ExitCode::from(2);
     };
-    let text = std::fs::read(path).ok().and_then(|bytes| sim::fuzz::text_of(&bytes));
+    let text = std::fs::read(path)
+        .ok()
+        .and_then(|bytes| sim::fuzz::text_of(&bytes));
     let written = text.map(|text| std::io::stdout().write_all(text.as_bytes()));
     match written {
         Some(Ok(())) => ExitCode::SUCCESS,

@@ -21,7 +21,10 @@ fn names(dir: &Path) -> BTreeSet<String> {
 fn every_kept_input_passes_its_target() {
     for (name, target) in sim::fuzz::TARGETS {
         let dir = root().join("corpus/fuzz").join(name);
-        let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         files.sort();
         for path in files {
             println!("{}", path.display());
@@ -40,15 +43,27 @@ fn every_target_has_a_program_and_a_few_small_inputs() {
     let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
     let manifest: toml::Table = toml::from_str(&manifest).unwrap();
     let bins = manifest["bin"].as_array().unwrap().iter();
-    let bins: BTreeSet<String> = bins.map(|b| b["name"].as_str().unwrap().to_owned()).collect();
+    let bins: BTreeSet<String> = bins
+        .map(|b| b["name"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(bins, targets);
     for name in targets {
         let program = root().join(format!("fuzz/fuzz_targets/{name}.rs"));
         let program = fs::read_to_string(program).unwrap();
-        assert!(program.contains(&format!("fuzz::run(\"{name}\", bytes)")), "{name}");
+        assert!(
+            program.contains(&format!("fuzz::run(\"{name}\", bytes)")),
+            "{name}"
+        );
         let dir = root().join("corpus/fuzz").join(&name);
-        let inputs: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()).collect();
-        assert!((1..=40).contains(&inputs.len()), "{name}: {} inputs", inputs.len());
+        let inputs: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .collect();
+        assert!(
+            (1..=40).contains(&inputs.len()),
+            "{name}: {} inputs",
+            inputs.len()
+        );
         for input in inputs {
             let len = input.metadata().unwrap().len();
             assert!(len <= 2_048, "{}: {len} bytes", input.path().display());

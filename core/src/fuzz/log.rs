@@ -154,20 +154,21 @@ fn by_digits(name: &[u8]) -> Option<SegmentName> {
     Some(SegmentName { sequence, index })
 }
 
-/// A log with what was synced of it.
+/// A log, and what was known while it was written.
 struct Written {
     entries: Vec<Entry>,
-    /// How many of them the last completed sync covered, and the length of the file then.
-    synced: (usize, usize),
-    /// Where a record begins whose writer knew `synced` to be durable; `None` without one.
+    /// Where the record of each entry ends.
+    ends: Vec<usize>,
+    /// How many entries the last sync covered.
+    synced: usize,
+    /// Where the last record begins, if its writer knew of that sync.
     proof: Option<usize>,
     bytes: Vec<u8>,
 }
 
 fn length(disk: &mut MemoryStorage) -> usize {
-    read_file(disk, &segment(0, 0))
-        .expect("the only segment")
-        .len()
+    let bytes = read_file(disk, &segment(0, 0));
+    bytes.expect("the only segment").len()
 }
 
 fn write(u: &mut Unstructured<'_>, format: Format) -> Result<Written> {
@@ -175,38 +176,66 @@ fn write(u: &mut Unstructured<'_>, format: Format) -> Result<Written> {
     let created = wal::create(&mut disk, DIR, b"metadata", plain(format));
     let mut log = created.expect("a new log");
     let first = u64::from(format == Format::Etcd);
-    let (mut entries, mut synced) = (Vec::new(), (0, length(&mut disk)));
-    let (mut proof, mut knows) = (None, synced.1);
+    let (mut entries, mut ends) = (Vec::new(), Vec::new());
+    let (mut synced, mut proof) = (0, None);
     for _ in 0..u.arbitrary::<u8>()? % 8 {
         let given: u8 = u.arbitrary()?;
         let len = usize::from(given) * (1 + usize::from(given % 8));
-        let data = vec![if given % 3 == 0 { 0 } else { given }; len];
         let entry = Entry {
             index: first + entries.len() as u64,
             term: 1,
-            data,
+            data: vec![if given % 3 == 0 { 0 } else { given }; len],
         };
         // A record says how far the file was durable when it was written.
-        (proof, knows) = (Some(length(&mut disk)), synced.1);
+        proof = Some(length(&mut disk));
         assert_eq!(log.append(&mut disk, std::slice::from_ref(&entry)), Ok(()));
         entries.push(entry);
+        ends.push(length(&mut disk));
         if u.arbitrary::<u8>()? % 2 == 0 {
             assert_eq!(log.sync(&mut disk), Ok(()));
-            synced = (entries.len(), length(&mut disk));
+            (synced, proof) = (entries.len(), None);
         }
     }
     let bytes = read_file(&mut disk, &segment(0, 0)).expect("the only segment");
     Ok(Written {
-        proof: proof.filter(|_| knows == synced.1 || format == Format::Etcd),
         entries,
+        ends,
         synced,
+        proof,
         bytes,
     })
 }
 
-/// A good log, then damage, then repair and reading. In format 2: entries are those written or
-/// fewer, never others; what a later record proves to have been durable is there or the log is
-/// refused. A repair leaves nothing to repair.
+/// Changes up to three places: cuts the end off, flips bits, or zeroes a sector or some bytes.
+fn damage(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
+    for _ in 0..1 + u.arbitrary::<u8>()? % 3 {
+        let at = usize::from(u.arbitrary::<u16>()?) % bytes.len().max(1);
+        let (kind, value): (u8, u8) = (u.arbitrary()?, u.arbitrary()?);
+        match kind % 4 {
+            0 => bytes.truncate(at),
+            1 => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= value.max(1);
+                }
+            }
+            kind => {
+                let sector = (at / 512 * 512, 512);
+                let (from, count) = if kind == 2 {
+                    sector
+                } else {
+                    (at, usize::from(value))
+                };
+                let hit = bytes.iter_mut().skip(from).take(count);
+                hit.for_each(|byte| *byte = 0);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A good log, then damage, then repair and reading. A repair leaves nothing to repair. In format
+/// 2 what is read are the records before the first changed byte and no others, and if a later
+/// record proves that the changed byte was durable, the log is refused.
 pub(super) fn wal_repair(bytes: &[u8]) {
     let _ = damaged(&mut Unstructured::new(bytes));
 }
@@ -216,38 +245,12 @@ fn damaged(u: &mut Unstructured<'_>) -> Result<()> {
     let format = if native { Format::Native } else { Format::Etcd };
     let written = write(u, format)?;
     let mut bytes = written.bytes.clone();
-    // The first damaged byte, and the first after the damage.
-    let (mut from, mut to) = (bytes.len(), 0);
-    for _ in 0..1 + u.arbitrary::<u8>()? % 3 {
-        let at = usize::from(u.arbitrary::<u16>()?) % bytes.len().max(1);
-        let (kind, value): (u8, u8) = (u.arbitrary()?, u.arbitrary()?);
-        let end = match kind % 4 {
-            0 => {
-                bytes.truncate(at);
-                usize::MAX
-            }
-            1 => (at + 1).min(bytes.len()),
-            2 => (at / 512 * 512 + 512).min(bytes.len()),
-            _ => (at + usize::from(value)).min(bytes.len()),
-        };
-        let begin = if kind % 4 == 2 { at / 512 * 512 } else { at };
-        for byte in bytes.get_mut(begin..end).unwrap_or_default() {
-            *byte = if kind % 4 == 1 {
-                *byte ^ value.max(1)
-            } else {
-                0
-            };
-        }
-        (from, to) = (from.min(begin), to.max(end));
-    }
+    damage(u, &mut bytes)?;
     let mut disk = log_of(&bytes);
     let repaired = wal::repair(&mut disk, DIR);
     if repaired.is_ok() {
-        assert_eq!(
-            wal::repair(&mut disk, DIR),
-            Ok(RepairOutcome::Clean),
-            "repaired twice"
-        );
+        let again = wal::repair(&mut disk, DIR);
+        assert_eq!(again, Ok(RepairOutcome::Clean), "repaired twice");
     }
     let Ok(read) = read(&mut disk) else {
         return Ok(());
@@ -256,21 +259,24 @@ fn damaged(u: &mut Unstructured<'_>) -> Result<()> {
         return Ok(()); // etcd's checksum does not cover everything
     }
     assert!(repaired.is_ok(), "opened, but not repaired: {repaired:?}");
-    let kept = read.entries.len();
+    let same = |at: &usize| bytes.get(*at) == written.bytes.get(*at);
+    let first = (0..written.bytes.len()).find(|at| !same(at));
+    let first = first.unwrap_or(written.bytes.len());
+    let last = (0..written.bytes.len()).rev().find(|at| !same(at));
+    let whole = written.ends.iter().take_while(|end| **end <= first).count();
     assert_eq!(
         read.entries[..],
-        written.entries[..kept],
-        "other entries than were written"
+        written.entries[..whole],
+        "damaged at {first}"
     );
-    let proven = written.proof.is_some_and(|proof| proof >= to);
+    assert_eq!((read.state, &read.snapshots[..]), (None, &[START][..]));
+    let proven = written
+        .proof
+        .is_some_and(|proof| last.is_none_or(|last| last < proof));
     assert!(
-        kept >= written.synced.0 || !proven,
-        "{kept} entries of {} that a later record proves durable; damage {from}..{to}",
-        written.synced.0
-    );
-    assert!(
-        from < written.synced.1 || kept >= written.synced.0,
-        "a torn tail cost synced entries"
+        whole >= written.synced || !proven,
+        "{whole} of {} entries that a later record proves durable",
+        written.synced
     );
     Ok(())
 }

@@ -43,12 +43,17 @@ fn run(plan: &Plan, trace: bool) -> Outcome {
 /// The decisions of a run before everything was healed, each name once. What the network does in
 /// the stable period is part of its promise.
 fn decisions(outcome: &Outcome) -> Vec<Decision> {
-    let healed = outcome.trace.iter().find(|event| matches!(event.what, What::Healed { .. }));
+    let healed = outcome
+        .trace
+        .iter()
+        .find(|event| matches!(event.what, What::Healed { .. }));
     let healed = healed.map_or(u64::MAX, |event| event.seq);
     let before = outcome.decisions.iter().filter(|(seq, ..)| *seq < healed);
     let mut first = BTreeMap::new();
     for (_, _, decision) in before {
-        first.entry((decision.stream, decision.at)).or_insert(*decision);
+        first
+            .entry((decision.stream, decision.at))
+            .or_insert(*decision);
     }
     first.into_values().collect()
 }
@@ -57,7 +62,9 @@ fn decisions(outcome: &Outcome) -> Vec<Decision> {
 fn known(seed: u8) -> Arc<Vec<Decision>> {
     static KNOWN: Mutex<BTreeMap<u8, Arc<Vec<Decision>>>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = known.entry(seed).or_insert_with(|| Arc::new(decisions(&run(&base(seed), true))));
+    let found = known
+        .entry(seed)
+        .or_insert_with(|| Arc::new(decisions(&run(&base(seed), true))));
     Arc::clone(found)
 }
 
@@ -70,10 +77,22 @@ fn changed(decision: &Decision, value: u8) -> Decision {
         return match value {
             0..=95 => {
                 let ms = [0, 1, 5, 20, 60, 150, 400, 1_000][usize::from(value % 8)];
-                Decision { stream, at, value: ms * 1_000_000 }
+                Decision {
+                    stream,
+                    at,
+                    value: ms * 1_000_000,
+                }
             }
-            96..=207 => Decision { stream: Stream::LinkLoss, at, value: 1 },
-            208..=255 => Decision { stream: Stream::LinkDuplicate, at, value: 1 },
+            96..=207 => Decision {
+                stream: Stream::LinkLoss,
+                at,
+                value: 1,
+            },
+            208..=255 => Decision {
+                stream: Stream::LinkDuplicate,
+                at,
+                value: 1,
+            },
         };
     }
     let value = match (was, value % 4) {
@@ -120,7 +139,11 @@ fn written(outcome: &Outcome) -> Option<String> {
 fn fair(mut plan: Plan) -> Plan {
     let traced = run(&plan, true);
     let before = decisions(&traced);
-    let made = |given: &Decision| before.iter().any(|d| (d.stream, d.at) == (given.stream, given.at));
+    let made = |given: &Decision| {
+        before
+            .iter()
+            .any(|d| (d.stream, d.at) == (given.stream, given.at))
+    };
     plan.overrides.retain(made);
     plan
 }
