@@ -22,7 +22,7 @@ use crate::{
 /// Changes beyond these are not made.
 const MOST_CHANGES: usize = 64;
 
-const HEIGHTS: u64 = 5;
+const HEIGHTS: u64 = 4;
 
 fn base(seed: u8) -> Plan {
     let overrides = Overrides {
