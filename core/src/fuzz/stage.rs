@@ -181,6 +181,8 @@ impl Stage {
     pub(super) fn crash(&mut self) {
         self.fuse = None;
         self.timers.clear();
+        // This disk forgets nothing.
+        self.witness.synced();
         let (node, store, out) = start(&mut self.disk, &self.keys, self.now);
         (self.node, self.store) = (node, store);
         self.carry_out(out);
@@ -209,6 +211,9 @@ impl Stage {
                 messages
                     .iter()
                     .for_each(|message| self.witness.signed(message));
+            }
+            if matches!(output, Output::Sync(_) | Output::Commit { .. }) {
+                self.witness.synced();
             }
             if let Some(input) = answer {
                 let mut more = Vec::new();

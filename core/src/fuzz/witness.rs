@@ -18,6 +18,8 @@ pub(super) struct Witness {
     /// Own votes whose record was written.
     recorded: BTreeMap<Slot, Option<BlockId>>,
     own_proposals: BTreeMap<(Height, Round), BlockId>,
+    /// Those of both kinds whose record is durable; a proposal has no kind of vote.
+    durable: BTreeSet<(Height, Round, Option<VoteKind>)>,
 }
 
 impl Witness {
@@ -28,7 +30,19 @@ impl Witness {
             proposals: BTreeSet::new(),
             recorded: BTreeMap::new(),
             own_proposals: BTreeMap::new(),
+            durable: BTreeSet::new(),
         }
+    }
+
+    /// Everything that was written is durable.
+    pub(super) fn synced(&mut self) {
+        let votes = self
+            .recorded
+            .keys()
+            .map(|(h, r, kind)| (*h, *r, Some(*kind)));
+        self.durable.extend(votes);
+        let proposals = self.own_proposals.keys().map(|(h, r)| (*h, *r, None));
+        self.durable.extend(proposals);
     }
 
     /// A message whose signature is right was given to the node.
@@ -70,18 +84,19 @@ impl Witness {
         self.heard(message);
     }
 
-    /// The node sends this: what is its own was recorded before.
+    /// The node sends this: what is its own was made durable before.
     pub(super) fn sent(&self, message: &Message) {
         if let Message::Vote(vote) = message
             && vote.address == self.me
         {
             let slot = (vote.height, vote.round, vote.kind);
-            let recorded = self.recorded.get(&slot);
             assert_eq!(
-                recorded,
+                self.recorded.get(&slot),
                 Some(&vote.block),
-                "sent before it was recorded: {vote}"
+                "not signed: {vote}"
             );
+            let durable = self.durable.contains(&(slot.0, slot.1, Some(slot.2)));
+            assert!(durable, "sent before it was durable: {vote}");
         }
         if let Message::Proposal(p) = message {
             let what = (p.height, p.round, p.block, p.pol_round);
@@ -89,6 +104,9 @@ impl Witness {
                 self.proposals.contains(&what),
                 "sent, neither signed nor heard"
             );
+            let own = self.own_proposals.get(&(p.height, p.round)) == Some(&p.block);
+            let durable = self.durable.contains(&(p.height, p.round, None));
+            assert!(durable || !own, "sent before it was durable: {p}");
         }
     }
 
