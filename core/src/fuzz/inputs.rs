@@ -207,7 +207,7 @@ fn proposal(u: &mut Unstructured<'_>, stage: &mut Stage, blocks: &mut Vec<Block>
         return Ok(());
     }
     let given: u8 = u.arbitrary()?;
-    let block = match blocks.get(usize::from(given / 16)) {
+    let block = match blocks.get(usize::from(given / 16 % 4)) {
         Some(known) if given % 4 != 0 => known.clone(),
         _ => {
             let block = stage.block(proposer, given);
@@ -215,10 +215,11 @@ fn proposal(u: &mut Unstructured<'_>, stage: &mut Stage, blocks: &mut Vec<Block>
             block
         }
     };
+    let back = |rounds| Some(Round(stage.live.round.0.saturating_sub(rounds)));
     let pol = match given / 4 % 4 {
-        0 | 1 => None,
-        2 => Some(Round(stage.live.round.0.saturating_sub(1))),
-        _ => Some(Round(0)),
+        0 => None,
+        3 => Some(Round(0)),
+        rounds => back(u32::from(rounds)),
     };
     let (proposal, parts) = stage.propose(proposer, &block, pol);
     let from = u16::try_from(proposer).expect("four");
