@@ -148,7 +148,8 @@ fn inputs(u: &mut Unstructured<'_>) -> Result<()> {
                 votes(u, &mut stage, voter..voter + 1)?;
             }
             4 | 5 => proposal(u, &mut stage, &mut blocks)?,
-            6 | 7 => stage.fire(given / 12 % 4 / 3),
+            6 => stage.fire(given / 12 % 4 / 3),
+            7 => stage.next_round(),
             8 => stage.wait(u64::from(given) * 8),
             9 => stage.crash(),
             10 => {

@@ -173,6 +173,21 @@ impl Stage {
         self.input(Input::Fire(timer));
     }
 
+    /// The consensus timer goes off until a round or a height begins.
+    pub(super) fn next_round(&mut self) {
+        let (height, round) = (self.live.height, self.live.round);
+        for _ in 0..5 {
+            let Some(at) = self.timers.remove(&Timer::Consensus) else {
+                return;
+            };
+            self.now = self.now.max(at);
+            self.input(Input::Fire(Timer::Consensus));
+            if (self.live.height, self.live.round) != (height, round) {
+                return;
+            }
+        }
+    }
+
     pub(super) fn wait(&mut self, ms: u64) {
         self.now = self.now.after(Span::millis(ms));
     }
