@@ -174,7 +174,7 @@ fn votes(
     voters: std::ops::Range<usize>,
 ) -> Result<()> {
     let given: u8 = u.arbitrary()?;
-    let kind = if given % 2 == 0 {
+    let kind = if given.is_multiple_of(2) {
         VoteKind::Prevote
     } else {
         VoteKind::Precommit
@@ -209,7 +209,7 @@ fn proposal(u: &mut Unstructured<'_>, stage: &mut Stage, blocks: &mut Vec<Block>
     }
     let given: u8 = u.arbitrary()?;
     let block = match blocks.get(usize::from(given / 16 % 4)) {
-        Some(known) if given % 4 != 0 => known.clone(),
+        Some(known) if !given.is_multiple_of(4) => known.clone(),
         _ => {
             let block = stage.block(proposer, given);
             blocks.push(block.clone());

@@ -90,7 +90,10 @@ pub(super) fn wal_decode(bytes: &[u8]) {
         term: 1,
         data: b"next".to_vec(),
     };
-    if log.save(&mut disk, None, &[next.clone()]).is_err() {
+    if log
+        .save(&mut disk, None, std::slice::from_ref(&next))
+        .is_err()
+    {
         return; // the last index has no successor
     }
     assert_eq!(log.close(&mut disk), Ok(()));
@@ -184,7 +187,7 @@ fn write(u: &mut Unstructured<'_>, format: Format) -> Result<Written> {
         let entry = Entry {
             index: first + entries.len() as u64,
             term: 1,
-            data: vec![if given % 3 == 0 { 0 } else { given }; len],
+            data: vec![if given.is_multiple_of(3) { 0 } else { given }; len],
         };
         // A record says how far the file was durable when it was written.
         proof = Some(length(&mut disk));

@@ -41,13 +41,17 @@ pub(super) fn wal_ops_crash(bytes: &[u8]) {
 fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let given: u8 = u.arbitrary()?;
     let options = Options {
-        format: if given % 4 == 0 {
+        format: if given.is_multiple_of(4) {
             Format::Etcd
         } else {
             Format::Native
         },
         segment_bytes: [64, 500, 3_000, u64::MAX][usize::from(given / 4 % 4)],
-        preallocate_bytes: if given / 16 % 4 == 0 { 1_000 } else { 0 },
+        preallocate_bytes: if (given / 16).is_multiple_of(4) {
+            1_000
+        } else {
+            0
+        },
     };
     let mut disk = MemoryStorage::default();
     let mut log = wal::create(&mut disk, DIR, b"metadata", options).expect("a new log");
@@ -146,7 +150,7 @@ impl Run {
     fn save(&mut self, u: &mut Unstructured<'_>, log: &mut Appender) -> Result<bool> {
         let batch = self.batch(u)?;
         let given: u8 = u.arbitrary()?;
-        let state = (given % 3 != 0).then_some(HardState {
+        let state = (!given.is_multiple_of(3)).then_some(HardState {
             term: u64::from(given / 4 % 2),
             vote: u64::from(given / 8 % 2),
             commit: u64::from(given / 16),

@@ -307,24 +307,19 @@ impl Stage {
     }
 
     /// The same message, with this validator's name and signature where it has one.
-    pub(super) fn re_signed(&self, signer: usize, message: Message) -> Message {
-        match message {
-            Message::Vote(mut vote) => {
-                self.sign_vote(signer, &mut vote);
-                Message::Vote(vote)
-            }
-            Message::Proposal(mut proposal) => {
-                let bytes = proposal.sign_bytes(&genesis(&self.keys).chain);
-                proposal.signature = self.keys[signer].sign(&bytes);
-                Message::Proposal(proposal)
-            }
-            Message::Evidence(mut evidence) => {
-                self.sign_vote(signer, &mut evidence.first);
-                self.sign_vote(signer, &mut evidence.second);
-                Message::Evidence(evidence)
-            }
-            other => other,
+    pub(super) fn re_signed(&self, signer: usize, mut message: Message) -> Message {
+        if let Message::Vote(vote) = &mut message {
+            self.sign_vote(signer, vote);
         }
+        if let Message::Proposal(proposal) = &mut message {
+            let bytes = proposal.sign_bytes(&genesis(&self.keys).chain);
+            proposal.signature = self.keys[signer].sign(&bytes);
+        }
+        if let Message::Evidence(evidence) = &mut message {
+            self.sign_vote(signer, &mut evidence.first);
+            self.sign_vote(signer, &mut evidence.second);
+        }
+        message
     }
 
     /// Whose turn it is in the current round.

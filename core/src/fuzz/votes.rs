@@ -128,7 +128,7 @@ fn counted(u: &mut Unstructured<'_>) -> Result<()> {
     let validators = Arc::new(set_of(&keys, &POWERS));
     let (chain, slot) = (ChainId::default(), (Height(3), Round(1)));
     let kind = kind(u)?;
-    let mut set = VoteSet::new(slot.0, slot.1, kind, validators.clone());
+    let mut set = VoteSet::new(slot.0, slot.1, kind, Arc::clone(&validators));
     let mut model = Votes::default();
     while !u.is_empty() {
         let given: u8 = u.arbitrary()?;
