@@ -95,6 +95,8 @@ pub mod blocksync;
 pub mod codec;
 pub mod consensus;
 pub mod crypto;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gossip;
 pub mod ledger;
 pub mod node;

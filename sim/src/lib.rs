@@ -18,6 +18,8 @@ pub mod corpus;
 pub mod datadir;
 pub mod disk;
 pub mod explore;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod markers;
 pub mod nemesis;
 pub mod network;

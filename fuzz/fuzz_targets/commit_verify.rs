@@ -1,0 +1,4 @@
+//! `commit_verify` of `engine::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("commit_verify", bytes));

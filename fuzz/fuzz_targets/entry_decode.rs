@@ -1,0 +1,4 @@
+//! `entry_decode` of `engine::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("entry_decode", bytes));

@@ -1,0 +1,4 @@
+//! `evidence` of `engine::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("evidence", bytes));

@@ -1,0 +1,4 @@
+//! `part_set` of `engine::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("part_set", bytes));

@@ -1,0 +1,4 @@
+//! `privval` of `engine::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("privval", bytes));

@@ -1,0 +1,4 @@
+//! `schedule` of `sim::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("schedule", bytes));

@@ -1,0 +1,4 @@
+//! `wal_repair` of `engine::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("wal_repair", bytes));
