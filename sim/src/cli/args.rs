@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::values;
-use crate::nemesis::{CryptoMode, Overrides};
+use crate::nemesis::{CryptoMode, NetworkMode, Overrides};
 
 /// Deterministic simulation of a BFT consensus engine: one seed, one run, one verdict.
 #[derive(Debug, Parser)]
@@ -169,6 +169,9 @@ pub(super) struct Draw {
     /// Which signatures; a run takes ed25519, a sweep ideal and every 16th seed both.
     #[arg(long, value_name = "KIND", help_heading = DRAWN)]
     crypto: Option<Crypto>,
+    /// What carries the messages: the world's own network, or madsim's endpoints with kills.
+    #[arg(long, value_name = "KIND", help_heading = DRAWN)]
+    network: Option<Network>,
     /// No faults at all: nobody byzantine, nothing lost, no crashes, exact clocks.
     #[arg(long, help_heading = DRAWN)]
     no_faults: bool,
@@ -183,6 +186,12 @@ enum Crypto {
     Ideal,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Network {
+    Virtual,
+    Madsim,
+}
+
 impl Draw {
     /// The same as the nemesis knows it.
     pub(super) fn overrides(&self) -> Overrides {
@@ -190,11 +199,16 @@ impl Draw {
             Crypto::Ed25519 => CryptoMode::Ed25519,
             Crypto::Ideal => CryptoMode::Ideal,
         });
+        let network = match self.network {
+            Some(Network::Madsim) => NetworkMode::Madsim,
+            Some(Network::Virtual) | None => NetworkMode::Virtual,
+        };
         Overrides {
             validators: self.validators,
             heights: self.heights,
             byzantine: self.byzantine,
             crypto,
+            network,
             no_faults: self.no_faults,
             beyond_one_third: self.beyond_one_third,
         }

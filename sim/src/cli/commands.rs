@@ -63,6 +63,10 @@ pub(super) fn crash_everywhere(
         crypto: Some(options.draw.overrides().crypto.unwrap_or(CryptoMode::Ideal)),
         ..options.draw.overrides()
     };
+    if !overrides.network.is_virtual() {
+        let text = "over --network madsim nodes crash at a time, not at a storage call";
+        return Err(Error::Usage(text.to_owned()));
+    }
     let points = match CrashPoints::of(seed, &overrides).map_err(Error::Usage)? {
         Ok(points) => points,
         Err(finished) => {

@@ -26,6 +26,25 @@ pub enum CryptoMode {
     Ideal,
 }
 
+/// What carries the messages of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// The world's own queue, links and hosts.
+    #[default]
+    Virtual,
+    /// Madsim's nodes and endpoints: a second opinion on all that the world does by itself.
+    Madsim,
+}
+
+impl NetworkMode {
+    /// Whether it is the world's own.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        *self == Self::Virtual
+    }
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +60,9 @@ pub struct Plan {
     /// Which signatures are used.
     #[serde(default)]
     pub crypto: CryptoMode,
+    /// What carries the messages.
+    #[serde(default, skip_serializing_if = "NetworkMode::is_virtual")]
+    pub network: NetworkMode,
     /// Byzantine validators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub byzantine: Vec<Byzantine>,

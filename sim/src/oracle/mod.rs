@@ -117,7 +117,7 @@ impl fmt::Display for Violation {
 }
 
 /// A judge of one property.
-pub trait Oracle: fmt::Debug {
+pub trait Oracle: fmt::Debug + Send {
     /// The property's name, as printed and as named in `corpus/bugs`.
     fn name(&self) -> &'static str;
     /// Looks at the next event. The ghost state already includes it.

@@ -8,7 +8,7 @@ use crate::{
     markers::Reached,
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, Plan, Script, TimeoutsMs, Unsynced, When,
+        MinMax, NetworkMode, Plan, Script, TimeoutsMs, Unsynced, When,
     },
     oracle::Violation,
     outcome::{Outcome, Verdict},
@@ -35,6 +35,7 @@ fn plan() -> Plan {
         heights: 15,
         stable_heights: 5,
         crypto: CryptoMode::Ed25519,
+        network: NetworkMode::Virtual,
         byzantine: vec![Byzantine {
             node: 3,
             behaviour: Behaviour::Equivocate,

@@ -12,7 +12,7 @@ use crate::{
     disk::Side,
     nemesis::{
         Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, OwnMessage, ParamsChange, Plan, Script, TimeoutsMs, When,
+        MinMax, NetworkMode, OwnMessage, ParamsChange, Plan, Script, TimeoutsMs, When,
     },
 };
 
@@ -28,6 +28,8 @@ struct File {
     stable_heights: Option<u64>,
     #[serde(default)]
     crypto: CryptoMode,
+    #[serde(default)]
+    network: NetworkMode,
     #[serde(default)]
     byzantine: Vec<Spanned<Byzantine>>,
     #[serde(default)]
@@ -230,6 +232,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         heights: file.heights.unwrap_or(10),
         stable_heights: file.stable_heights.unwrap_or(3),
         crypto: file.crypto,
+        network: file.network,
         byzantine: file.byzantine.iter().map(|b| *b.get_ref()).collect(),
         beyond_one_third: file.beyond_one_third,
         timeouts: overlay(source, &TIMEOUTS, file.timeouts.as_ref())?,
@@ -413,6 +416,8 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
         );
     }
+    let network = plan.check_network();
+    network.or_else(|text| wrong(0, text.to_owned()))?;
     check_overrides(source, file)?;
     check_nodes(source, file, plan)?;
     check_power(source, file, plan)

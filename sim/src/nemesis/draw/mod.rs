@@ -12,8 +12,8 @@ mod faults;
 use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
-        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, Plan, Script, byzantine,
-        crashes::draw_swap, links::draw_links, reconfigure,
+        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, NetworkMode, Plan, Script,
+        byzantine, crashes::draw_swap, endpoints, links::draw_links, reconfigure,
     },
 };
 
@@ -34,6 +34,8 @@ pub struct Overrides {
     pub byzantine: Option<u16>,
     /// Which signatures.
     pub crypto: Option<CryptoMode>,
+    /// What carries the messages. Over madsim's endpoints only crashes at a time go wrong.
+    pub network: NetworkMode,
     /// No faults at all: no byzantine validators, no loss, no crashes, perfect clocks.
     pub no_faults: bool,
     /// Allows byzantine power of one third or more.
@@ -106,6 +108,15 @@ pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
 /// # Errors
 /// If the overrides contradict each other or what is possible; the text says what to do.
 pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
+    let overrides = endpoints::possible(overrides)?;
+    let mut plan = draw_all(seed, &overrides)?;
+    if !plan.network.is_virtual() {
+        plan.keep_what_endpoints_do();
+    }
+    Ok(plan)
+}
+
+fn draw_all(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let choices = Choices::new(seed);
     let powers = draw_powers(&choices, overrides)?;
     let heights = overrides.heights.unwrap_or(HEIGHTS);
@@ -125,6 +136,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         heights: heights - stable_heights,
         stable_heights,
         crypto: overrides.crypto.unwrap_or_default(),
+        network: overrides.network,
         byzantine: draw_byzantine(&choices, &powers, overrides)?,
         block_sync: swarm(&choices, Option_::BlockSync).below(2) == 1,
         retain_blocks: None,
