@@ -226,7 +226,8 @@ pub(super) struct Sweep {
     /// How many seeds at a time; all processors if not given.
     #[arg(long, short, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
-    /// Fails (1) if one of the situations that a search must reach never occurred.
+    /// Fails (1) if a situation that a search must reach, a kind of fault or a byzantine behaviour
+    /// never occurred.
     #[arg(long)]
     pub(super) require_markers: bool,
     #[command(flatten)]

@@ -158,7 +158,8 @@ pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8
     if let (0, false, Some(why)) = (summary.seeds, summary.interrupted, &summary.skipped.1) {
         return Err(Error::Usage(why.clone()));
     }
-    let missed = sweep.require_markers && !summary.markers.missed().is_empty();
+    let missed = !summary.markers.missed().is_empty() || !summary.counts.never().is_empty();
+    let missed = sweep.require_markers && missed;
     let exit = if summary.interrupted {
         INTERRUPTED
     } else if missed {

@@ -94,6 +94,7 @@ impl Plan {
             | FaultKind::OldDisk(_)
             | FaultKind::EmptyDisk(_)
             | FaultKind::ForeignDisk(_)
+            | FaultKind::SecondInstance(_)
             | FaultKind::Disk { .. } => Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ mod script;
 mod words;
 
 pub use clocks::{ClockDrift, ClockFreeze, ClockStep, Pause};
-pub use crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk};
+pub use crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk, SecondInstance};
 pub use draw::{Overrides, draw};
 pub use endpoints::Kill;
 pub use fault::{Fault, FaultKind, OwnMessage, Unsynced, When};
@@ -25,3 +25,4 @@ pub use plan::{
     ParamsChange, Plan, TimeoutsMs, Via,
 };
 pub use script::{Hold, Line, Say, Script, Slot};
+pub use words::FAULTS;

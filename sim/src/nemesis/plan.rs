@@ -315,6 +315,26 @@ pub enum Behaviour {
 }
 
 impl Behaviour {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Equivocate,
+        Self::LyingGossip,
+        Self::AlwaysLyingGossip,
+        Self::Silent,
+        Self::LyingSync,
+        Self::Amnesia,
+        Self::HiddenLock,
+        Self::Withhold,
+        Self::Stale,
+        Self::Mutate,
+        Self::Replay,
+        Self::Garbage,
+        Self::Flood,
+        Self::Slow,
+        Self::Scripted,
+        Self::Twin,
+    ];
+
     /// The name in plans.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -130,6 +130,7 @@ fn faults(plan: &Plan) -> Vec<String> {
             "old_disk" => "old disk",
             "empty_disk" => "empty disk",
             "foreign_disk" => "foreign disk",
+            "second_instance" => "second instance",
             "disk" => "disk fault",
             other => other,
         };

@@ -116,6 +116,7 @@ pub(crate) fn failed() -> Outcome {
             "1.284s  n0 decided 9f3c9a01 in round 1 with precommits of n0 n1 n3".to_owned(),
             "both quorums contain n1 and n3; n1 is correct".to_owned(),
         ],
+        convicted: Vec::new(),
         rule: "Agreement: no two correct processes decide differently (arXiv 1807.04938, 2.3)",
         liveness: false,
     };

@@ -416,8 +416,8 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
         );
     }
-    let network = plan.check_network();
-    network.or_else(|text| wrong(0, text.to_owned()))?;
+    let fits = plan.check_network().and_then(|()| plan.check_instances());
+    fits.or_else(|text| wrong(0, text.to_owned()))?;
     check_overrides(source, file)?;
     check_nodes(source, file, plan)?;
     check_power(source, file, plan)

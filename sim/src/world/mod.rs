@@ -245,8 +245,7 @@ impl World {
 
     fn schedule_plan(&mut self) {
         for node in self.nodes() {
-            let late = Span::millis(self.plan.starts_after_ms(node.0));
-            self.queue.push(START.after(late), Pending::Start { node });
+            self.schedule_start(node);
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             if let Some(ms) = faults::begins_at(fault) {

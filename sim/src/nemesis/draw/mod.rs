@@ -13,7 +13,11 @@ use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
         Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, NetworkMode, Plan, Script,
-        byzantine, crashes::draw_swap, endpoints, links::draw_links, reconfigure,
+        byzantine,
+        crashes::{draw_second, draw_swap},
+        endpoints,
+        links::draw_links,
+        reconfigure,
     },
 };
 
@@ -97,6 +101,7 @@ pub(super) enum Option_ {
     CrashMany = 104,
     CrashLoop = 105,
     SwapDisk = 106,
+    SecondInstance = 107,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -183,6 +188,7 @@ fn draw_all(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
         byzantine::draw_script(&choices, &mut plan, height_ms);
+        draw_second(&choices, &mut plan, overrides, height_ms);
     }
     plan.retain_blocks = draw_retain_blocks(&choices, &plan);
     Ok(plan)
