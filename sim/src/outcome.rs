@@ -27,6 +27,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict on what was found.
+    #[must_use]
+    pub fn of(panic: Option<&str>, violation: Option<&Violation>) -> Self {
+        match (panic, violation) {
+            (Some(_), _) => Self::Panic,
+            (None, Some(violation)) if violation.liveness => Self::Liveness,
+            (None, Some(_)) => Self::Safety,
+            (None, None) => Self::Pass,
+        }
+    }
+
     /// The exit code of the command line.
     #[must_use]
     pub fn exit(self) -> u8 {
@@ -81,6 +92,34 @@ pub struct Outcome {
     pub idle_overrides: Vec<Decision>,
     /// Each node's disk as the run left it.
     pub disks: Vec<SimDisk>,
+}
+
+impl Outcome {
+    /// Nothing was found yet but, perhaps, a panic, which is the harness's until somebody knows
+    /// better.
+    #[must_use]
+    pub fn nothing(plan: Plan, panic: Option<String>) -> Self {
+        Self {
+            plan,
+            verdict: Verdict::Harness,
+            digest: String::new(),
+            heights: 0,
+            virtual_ms: 0,
+            events: 0,
+            messages_delivered: 0,
+            rounds: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            storage_calls: Vec::new(),
+            oracles: BTreeMap::new(),
+            violations: Vec::new(),
+            panic,
+            reached: Reached::default(),
+            trace: Vec::new(),
+            decisions: Vec::new(),
+            idle_overrides: Vec::new(),
+            disks: Vec::new(),
+        }
+    }
 }
 
 /// How a run is done.

@@ -3,66 +3,80 @@
 
 #![cfg(madsim)]
 
+use std::collections::BTreeMap;
+
+use engine::types::{Address, Hash};
 use sim::{
-    nemesis::{CryptoMode, Overrides, Plan, draw},
-    outcome::{RunOptions, Verdict},
-    runtime::{
-        self,
-        endpoints::{Kill, Talk, decisions, talk},
-    },
+    nemesis::{CryptoMode, NetworkMode, Overrides, Plan, draw},
+    outcome::{Outcome, RunOptions, Verdict},
+    runtime,
     trace::What,
 };
 
-/// Four validators, three heights, no faults.
-fn calm(seed: u64) -> Plan {
+const TRACED: RunOptions = RunOptions {
+    trace: true,
+    plain: false,
+    without: None,
+};
+
+/// What a seed draws for madsim's endpoints, with few heights.
+fn drawn(seed: u64, heights: u64, no_faults: bool) -> Plan {
     let overrides = Overrides {
         validators: Some(4),
-        heights: Some(3),
+        heights: Some(heights),
         crypto: Some(CryptoMode::Ideal),
-        no_faults: true,
+        network: NetworkMode::Madsim,
+        no_faults,
         ..Overrides::default()
     };
-    let mut plan = draw(seed, &overrides).expect("a calm plan");
-    // Who is killed may be off for longer than others would keep its blocks.
-    plan.retain_blocks = None;
-    plan
+    draw(seed, &overrides).expect("a plan for madsim's endpoints")
 }
 
-fn all_decided(plan: &Plan, talk: &Talk) {
-    let seed = plan.seed;
-    assert!(
-        talk.violation.is_none(),
-        "seed {seed}: {:?}",
-        talk.violation
+fn passes(plan: &Plan) -> Outcome {
+    let outcome = runtime::run(plan, TRACED);
+    let (seed, network) = (plan.seed, plan.network);
+    let why = (&outcome.violations, &outcome.panic);
+    assert_eq!(
+        outcome.verdict,
+        Verdict::Pass,
+        "seed {seed}, {network:?}: {why:?}"
     );
-    let target = plan.heights + plan.stable_heights;
-    let decided = &talk.heights;
-    assert!(
-        decided.iter().all(|h| *h >= target),
-        "seed {seed}: {decided:?}"
-    );
+    assert!(outcome.heights >= plan.heights + plan.stable_heights);
+    outcome
+}
+
+/// By height: in which round something was decided, whose proposal it was, and the application's
+/// hash.
+fn decisions(outcome: &Outcome) -> BTreeMap<u64, (u32, Address, Hash)> {
+    let mut found = BTreeMap::new();
+    for event in &outcome.trace {
+        if let What::Decided {
+            height,
+            app_hash,
+            decision,
+        } = &event.what
+        {
+            let what = (decision.round.0, decision.block.header.proposer, *app_hash);
+            found.entry(height.0).or_insert(what);
+        }
+    }
+    found
 }
 
 #[test]
 fn two_hundred_seeds_decide_alike_over_both_networks() {
-    let mut same = 0;
-    let mut compared = 0;
+    let (mut same, mut compared) = (0, 0);
     for seed in 0..200 {
-        let mut plan = calm(seed);
-        // Clients are ours, and not part of the other network.
-        plan.tx_every_ms = 0;
-        plan.timeouts.empty_blocks = sim::nemesis::EmptyBlocksMs::Always;
-        let options = RunOptions {
-            trace: true,
-            ..RunOptions::default()
-        };
-        let ours = runtime::run(&plan, options);
-        assert_eq!(ours.verdict, Verdict::Pass, "seed {seed}");
-        let theirs = talk(&plan, &[]);
-        all_decided(&plan, &theirs);
-        let (ours, theirs) = (decisions(&ours.trace), decisions(&theirs.trace));
+        let plan = drawn(seed, 3, true);
+        let theirs = passes(&plan);
+        let ours = passes(&Plan {
+            network: NetworkMode::Virtual,
+            ..plan.clone()
+        });
+        let (ours, theirs) = (decisions(&ours), decisions(&theirs));
         for height in 1..=plan.heights + plan.stable_heights {
             let (a, b) = (ours[&height], theirs[&height]);
+            assert_eq!(a.2, b.2, "seed {seed}: another state after height {height}");
             // Rounds depend on delays, whose chance differs; who proposes in a round does not.
             compared += 1;
             if a.0 == b.0 && ours.range(..height).all(|(h, a)| theirs[h].0 == a.0) {
@@ -76,21 +90,16 @@ fn two_hundred_seeds_decide_alike_over_both_networks() {
 
 #[test]
 fn nodes_that_are_killed_come_back_over_endpoints() {
-    let mut restarts = 0;
-    for seed in 0..10 {
-        let mut plan = calm(seed);
-        plan.heights = 12;
-        plan.tx_every_ms = 0;
-        plan.timeouts.empty_blocks = sim::nemesis::EmptyBlocksMs::Always;
-        let height_ms = plan.link.latency_us.max.div_ceil(200) + plan.timeouts.commit;
-        let kill = |node, heights: u64| Kill {
-            node,
-            at_ms: heights * height_ms,
-            for_ms: height_ms,
+    let (mut kills, mut restarts) = (0, 0);
+    for seed in 0..40 {
+        let plan = drawn(seed, 12, false);
+        let outcome = passes(&plan);
+        let count = |what: fn(&What) -> bool| {
+            let events = outcome.trace.iter();
+            events.filter(|event| what(&event.what)).count()
         };
-        let talk = talk(&plan, &[kill(1, 1), kill(2, 4), kill(1, 6)]);
-        all_decided(&plan, &talk);
-        let again = |what: &What| {
+        kills += count(|what| matches!(what, What::Crashed));
+        restarts += count(|what| {
             matches!(
                 what,
                 What::Started {
@@ -98,9 +107,18 @@ fn nodes_that_are_killed_come_back_over_endpoints() {
                     ..
                 }
             )
-        };
-        restarts += talk.trace.iter().filter(|event| again(&event.what)).count();
+        });
     }
-    // A run may be over before the last one.
-    assert!(restarts >= 20, "{restarts} of 30");
+    // A run may be over before the last one is back.
+    assert!(kills > 40 && restarts * 2 > kills, "{restarts} of {kills}");
+}
+
+#[test]
+fn a_run_over_endpoints_is_the_same_run_each_time() {
+    for seed in 0..10 {
+        let plan = drawn(seed, 6, false);
+        let (one, two) = (passes(&plan), passes(&plan));
+        assert_eq!(one.digest, two.digest, "seed {seed}");
+        assert_eq!(one.oracles, two.oracles);
+    }
 }

@@ -7,8 +7,8 @@ use engine::types::{Hash, Tx};
 use proptest::prelude::*;
 use sim::{
     nemesis::{
-        Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links, MinMax, Overrides,
-        OwnMessage, Plan, Script, TimeoutsMs, Unsynced, When, draw,
+        Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links, MinMax, NetworkMode,
+        Overrides, OwnMessage, Plan, Script, TimeoutsMs, Unsynced, When, draw,
     },
     outcome::{Outcome, RunOptions, Verdict},
     runtime, scenario,
@@ -277,6 +277,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                         heights: 5,
                         stable_heights: 3,
                         crypto: CryptoMode::Ideal,
+                        network: NetworkMode::Virtual,
                         byzantine: Vec::new(),
                         beyond_one_third: false,
                         timeouts,

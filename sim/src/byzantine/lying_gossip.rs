@@ -114,7 +114,12 @@ impl Filter for LyingGossip {
     }
 
     fn count(&mut self) -> Option<&'static str> {
-        self.lied.then_some("lying_gossip")
+        let name = if self.always {
+            "always_lying_gossip"
+        } else {
+            "lying_gossip"
+        };
+        self.lied.then_some(name)
     }
 }
 

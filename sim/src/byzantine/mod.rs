@@ -113,9 +113,13 @@ impl Filters {
     }
 }
 
-/// With whose key a node signs: its own, but twins share that of the first of them.
+/// With whose key a node signs: its own, but a second instance has that of the first, and twins
+/// share that of the first of them.
 #[must_use]
 pub fn key_holder(plan: &Plan, node: u16) -> u16 {
+    if let Some(first) = plan.second_of(node) {
+        return first;
+    }
     let is_twin = |b: &&Byzantine| b.behaviour == Behaviour::Twin;
     let twins = plan.byzantine.iter().filter(is_twin).map(|b| b.node);
     if twins.clone().any(|twin| twin == node) {

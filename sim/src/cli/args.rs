@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::values;
-use crate::nemesis::{CryptoMode, Overrides};
+use crate::nemesis::{CryptoMode, NetworkMode, Overrides};
 
 /// Deterministic simulation of a BFT consensus engine: one seed, one run, one verdict.
 #[derive(Debug, Parser)]
@@ -172,6 +172,9 @@ pub(super) struct Draw {
     /// Which signatures; a run takes ed25519, a sweep ideal and every 16th seed both.
     #[arg(long, value_name = "KIND", help_heading = DRAWN)]
     crypto: Option<Crypto>,
+    /// What carries the messages: the world's own network, or madsim's endpoints with kills.
+    #[arg(long, value_name = "KIND", help_heading = DRAWN)]
+    network: Option<Network>,
     /// No faults at all: nobody byzantine, nothing lost, no crashes, exact clocks.
     #[arg(long, help_heading = DRAWN)]
     no_faults: bool,
@@ -186,6 +189,12 @@ enum Crypto {
     Ideal,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Network {
+    Virtual,
+    Madsim,
+}
+
 impl Draw {
     /// The same as the nemesis knows it.
     pub(super) fn overrides(&self) -> Overrides {
@@ -193,11 +202,16 @@ impl Draw {
             Crypto::Ed25519 => CryptoMode::Ed25519,
             Crypto::Ideal => CryptoMode::Ideal,
         });
+        let network = match self.network {
+            Some(Network::Madsim) => NetworkMode::Madsim,
+            Some(Network::Virtual) | None => NetworkMode::Virtual,
+        };
         Overrides {
             validators: self.validators,
             heights: self.heights,
             byzantine: self.byzantine,
             crypto,
+            network,
             no_faults: self.no_faults,
             beyond_one_third: self.beyond_one_third,
         }
@@ -215,7 +229,8 @@ pub(super) struct Sweep {
     /// How many seeds at a time; all processors if not given.
     #[arg(long, short, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) jobs: Option<u16>,
-    /// Fails (1) if one of the situations that a search must reach never occurred.
+    /// Fails (1) if a situation that a search must reach, a kind of fault or a byzantine behaviour
+    /// never occurred.
     #[arg(long)]
     pub(super) require_markers: bool,
     /// Leaves an oracle out, to see what the others notice without it.

@@ -65,6 +65,10 @@ pub(super) fn crash_everywhere(
         crypto: Some(options.draw.overrides().crypto.unwrap_or(CryptoMode::Ideal)),
         ..options.draw.overrides()
     };
+    if !overrides.network.is_virtual() {
+        let text = "over --network madsim nodes crash at a time, not at a storage call";
+        return Err(Error::Usage(text.to_owned()));
+    }
     let points = match CrashPoints::of(seed, &overrides).map_err(Error::Usage)? {
         Ok(points) => points,
         Err(finished) => {
@@ -160,7 +164,8 @@ pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8
     if let (0, false, Some(why)) = (summary.seeds, summary.interrupted, &summary.skipped.1) {
         return Err(Error::Usage(why.clone()));
     }
-    let missed = sweep.require_markers && !summary.markers.missed().is_empty();
+    let missed = !summary.markers.missed().is_empty() || !summary.counts.never().is_empty();
+    let missed = sweep.require_markers && missed;
     let exit = if summary.interrupted {
         INTERRUPTED
     } else if missed {

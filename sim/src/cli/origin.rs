@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     explore::CrashPoint,
-    nemesis::{CryptoMode, Overrides, Plan},
+    nemesis::{CryptoMode, NetworkMode, Overrides, Plan},
     report::Origin,
     scenario::Scenario,
 };
@@ -78,6 +78,11 @@ fn arguments(seed: u64, overrides: &Overrides) -> String {
     // Ed25519 is what a run takes by itself.
     let ideal = overrides.crypto == Some(CryptoMode::Ideal);
     add("crypto", ideal.then(|| "ideal".to_owned()));
+    let network = match overrides.network {
+        NetworkMode::Virtual => None,
+        NetworkMode::Madsim => Some("madsim".to_owned()),
+    };
+    add("network", network);
     for (flag, set) in [
         ("--no-faults", overrides.no_faults),
         ("--beyond-one-third", overrides.beyond_one_third),
@@ -100,11 +105,12 @@ mod tests {
             heights: Some(3),
             byzantine: Some(2),
             crypto: Some(CryptoMode::Ideal),
+            network: NetworkMode::Madsim,
             no_faults: true,
             beyond_one_third: true,
         };
-        let text = "--seed 5 --validators 7 --heights 3 --byzantine 2 --crypto ideal --no-faults \
-                    --beyond-one-third";
+        let text = "--seed 5 --validators 7 --heights 3 --byzantine 2 --crypto ideal --network madsim \
+                    --no-faults --beyond-one-third";
         assert_eq!(seed(5, &all).again, text);
         let real = Overrides {
             crypto: Some(CryptoMode::Ed25519),

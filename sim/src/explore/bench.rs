@@ -16,8 +16,8 @@ use engine::{
 use super::{Ending, Stopwatch, clock, run_seed};
 use crate::{
     nemesis::{
-        Clients, CryptoMode, EmptyBlocksMs, Link, Links, MinMax, Overrides, Plan, Script,
-        TimeoutsMs,
+        Clients, CryptoMode, EmptyBlocksMs, Link, Links, MinMax, NetworkMode, Overrides, Plan,
+        Script, TimeoutsMs,
     },
     outcome::{Outcome, RunOptions, Verdict},
     runtime,
@@ -273,6 +273,7 @@ pub(super) fn plan(validators: usize, heights: u64, crypto: CryptoMode) -> Plan 
         heights: heights - stable_heights,
         stable_heights,
         crypto,
+        network: NetworkMode::Virtual,
         byzantine: Vec::new(),
         beyond_one_third: false,
         timeouts: timeouts(200),

@@ -5,9 +5,23 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    nemesis::{CryptoMode, EmptyBlocksMs},
+    disk::Trouble,
+    nemesis::{Behaviour, CryptoMode, EmptyBlocksMs, FAULTS},
     outcome::Outcome,
 };
+
+/// What is wrong without a beginning, and scripts and clients.
+const STANDING: [&str; 9] = [
+    "loss",
+    "duplicate",
+    "corrupt",
+    "corrupt_through",
+    "disconnect",
+    "queue_full",
+    "held",
+    "reconfigure",
+    "restart",
+];
 
 /// Name to hits: checks made by each oracle, faults that happened, rounds in which heights were
 /// decided, runs per kind of signatures. A name that is missing never occurred.
@@ -52,6 +66,18 @@ impl Counts {
         }
     }
 
+    /// What never happened of all that can go wrong: kinds of fault, what is wrong with links all
+    /// the time, troubles of disks, and behaviours of byzantine validators.
+    #[must_use]
+    pub fn never(&self) -> Vec<String> {
+        let faults = FAULTS.into_iter().chain(STANDING).map(str::to_owned);
+        let troubles = Trouble::ALL.map(|trouble| format!("disk_{}", trouble.name()));
+        let behaviours = Behaviour::ALL.map(|behaviour| behaviour.name().to_owned());
+        let all = faults.chain(troubles).chain(behaviours);
+        all.filter(|name| !self.0.contains_key(&format!("fault.{name}")))
+            .collect()
+    }
+
     fn add(&mut self, name: &str, hits: u64) {
         let count = self.0.entry(name.to_owned()).or_default();
         *count = count.saturating_add(hits);
@@ -60,19 +86,26 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
-    use crate::nemesis::Behaviour;
+    use super::*;
 
     #[test]
     fn a_behaviour_is_counted_under_its_name_in_plans() {
-        for behaviour in [
-            Behaviour::Equivocate,
-            Behaviour::LyingGossip,
-            Behaviour::AlwaysLyingGossip,
-            Behaviour::Silent,
-            Behaviour::LyingSync,
-        ] {
+        for behaviour in Behaviour::ALL {
             let written = serde_json::to_value(behaviour).unwrap();
             assert_eq!(written, behaviour.name());
         }
+    }
+
+    #[test]
+    fn what_never_happened_is_named_until_it_does() {
+        let mut counts = Counts::default();
+        let all = counts.never();
+        let kinds = FAULTS.len() + STANDING.len() + Trouble::ALL.len() + Behaviour::ALL.len();
+        assert_eq!(all.len(), kinds);
+        for name in &all {
+            assert!(counts.never().contains(name));
+            counts.add(&format!("fault.{name}"), 1);
+        }
+        assert_eq!(counts.never(), Vec::<String>::new());
     }
 }

@@ -36,7 +36,11 @@ fn base(seed: u8) -> Plan {
 }
 
 fn run(plan: &Plan, trace: bool) -> Outcome {
-    let options = RunOptions { trace, plain: true };
+    let options = RunOptions {
+        trace,
+        plain: true,
+        ..RunOptions::default()
+    };
     run_one(plan, options, false).outcome
 }
 

@@ -192,7 +192,7 @@ impl Observer {
                 Behaviour::Equivocate => ("equivocate", Marker::Equivocates),
                 Behaviour::Silent => ("silent", Marker::Silent),
                 Behaviour::LyingGossip => ("lying_gossip", Marker::LiesInGossip),
-                Behaviour::AlwaysLyingGossip => ("lying_gossip", Marker::AlwaysLies),
+                Behaviour::AlwaysLyingGossip => ("always_lying_gossip", Marker::AlwaysLies),
                 Behaviour::LyingSync => ("lying_sync", Marker::LiesInSync),
                 Behaviour::Scripted => ("scripted", Marker::FollowsScript),
                 Behaviour::Twin => ("twin", Marker::Twins),

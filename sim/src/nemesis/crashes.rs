@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     choice::{Choices, Draw},
     nemesis::{
-        Fault, FaultKind, Plan, Unsynced, When,
+        Behaviour, Fault, FaultKind, Overrides, Plan, Unsynced, When,
         draw::{Option_, draw_disk, draw_length, draw_node, swarm},
     },
+    world::MAX_NODES,
 };
 
 /// Several nodes stop at once, and start again together.
@@ -84,13 +85,72 @@ pub struct ForeignDisk {
     pub restart_after_ms: u64,
 }
 
+/// A node's key and a copy of its disk are started a second time, while the node goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondInstance {
+    /// The node.
+    pub node: u16,
+    /// The machine for the second instance: a node without power, off until then.
+    pub on: u16,
+}
+
 impl Plan {
+    /// Whose second instance runs on a machine, if one ever does.
+    #[must_use]
+    pub fn second_of(&self, on: u16) -> Option<u16> {
+        let instances = self.second_instances();
+        let mut here = instances.filter(|instance| instance.on == on);
+        here.next().map(|instance| instance.node)
+    }
+
+    fn second_instances(&self) -> impl Iterator<Item = &SecondInstance> {
+        let on = self.faults.iter().filter(|fault| !fault.off);
+        on.filter_map(|fault| {
+            if let FaultKind::SecondInstance(instance) = &fault.kind {
+                Some(instance)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Whether each second instance has a machine of its own.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check_instances(&self) -> Result<(), &'static str> {
+        let mut machines = Vec::new();
+        for SecondInstance { node, on } in self.second_instances() {
+            let byzantine = self
+                .byzantine
+                .iter()
+                .any(|b| b.node == *node || b.node == *on);
+            let changed = self
+                .changes
+                .iter()
+                .any(|c| c.node == *node || c.node == *on);
+            if self.powers.get(usize::from(*on)) != Some(&0) || on == node || machines.contains(on)
+            {
+                return Err("a second instance runs on a node of its own with power 0");
+            }
+            if byzantine || changed {
+                return Err(
+                    "a node with a second instance, and its machine, are not byzantine \
+                            otherwise, and their powers do not change",
+                );
+            }
+            machines.push(*on);
+        }
+        Ok(())
+    }
+
     /// Whether a node keeps what a correct validator promises: it is not byzantine, and no fault
-    /// takes its own disk from it.
+    /// takes its own disk from it or runs it twice.
     #[must_use]
     pub fn is_correct(&self, node: u16) -> bool {
-        let swapped = |fault: &Fault| !fault.off && fault.kind.takes_disk_of() == Some(node);
-        !self.byzantine.iter().any(|b| b.node == node) && !self.faults.iter().any(swapped)
+        let makes_it = |fault: &Fault| !fault.off && fault.kind.makes_byzantine().contains(&node);
+        !self.byzantine.iter().any(|b| b.node == node) && !self.faults.iter().any(makes_it)
     }
 }
 
@@ -155,6 +215,39 @@ pub(super) fn draw_swap(choices: &Choices, plan: &mut Plan, height_ms: u64) {
         off: false,
     });
     if changed || !plan.is_within_one_third() {
+        plan.faults.pop();
+    }
+}
+
+/// In every sixth run one node runs twice from some time on, if byzantine power stays below one
+/// third with it. The second instance gets a machine, which is one node more.
+pub(super) fn draw_second(
+    choices: &Choices,
+    plan: &mut Plan,
+    overrides: &Overrides,
+    height_ms: u64,
+) {
+    let mut draw = swarm(choices, Option_::SecondInstance);
+    let fixed = overrides.byzantine.is_some() || overrides.validators.is_some();
+    let twins = plan
+        .byzantine
+        .iter()
+        .any(|b| b.behaviour == Behaviour::Twin);
+    let none = draw.below(6) != 0 || fixed || twins || plan.beyond_one_third;
+    if none || plan.powers.len() < 2 || plan.powers.len() >= MAX_NODES {
+        return;
+    }
+    let node = draw_node(&mut draw, plan);
+    let ms = draw.between(0..=height_ms * plan.heights);
+    let on = u16::try_from(plan.powers.len()).unwrap_or(u16::MAX);
+    plan.powers.push(0);
+    plan.faults.push(Fault {
+        at: When::Time { ms },
+        kind: FaultKind::SecondInstance(SecondInstance { node, on }),
+        off: false,
+    });
+    if plan.check_instances().is_err() || !plan.can_do_without_broken() {
+        plan.powers.pop();
         plan.faults.pop();
     }
 }

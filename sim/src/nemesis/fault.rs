@@ -6,7 +6,7 @@ use crate::{
     disk::{Side, Trouble},
     nemesis::{
         clocks::{ClockDrift, ClockFreeze, ClockStep, Pause},
-        crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk},
+        crashes::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk, SecondInstance},
         links::{Clog, Flap, Isolate, Partial, Topology},
     },
 };
@@ -210,6 +210,8 @@ pub enum FaultKind {
     EmptyDisk(EmptyDisk),
     /// A node starts from another node's disk.
     ForeignDisk(ForeignDisk),
+    /// A node runs twice.
+    SecondInstance(SecondInstance),
 }
 
 impl FaultKind {
@@ -234,7 +236,8 @@ impl FaultKind {
             | Self::CrashLoop(_)
             | Self::OldDisk(_)
             | Self::EmptyDisk(_)
-            | Self::ForeignDisk(_) => None,
+            | Self::ForeignDisk(_)
+            | Self::SecondInstance(_) => None,
             Self::Disk {
                 node,
                 trouble,

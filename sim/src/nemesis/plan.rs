@@ -26,6 +26,25 @@ pub enum CryptoMode {
     Ideal,
 }
 
+/// What carries the messages of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// The world's own queue, links and hosts.
+    #[default]
+    Virtual,
+    /// Madsim's nodes and endpoints: a second opinion on all that the world does by itself.
+    Madsim,
+}
+
+impl NetworkMode {
+    /// Whether it is the world's own.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        *self == Self::Virtual
+    }
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +60,9 @@ pub struct Plan {
     /// Which signatures are used.
     #[serde(default)]
     pub crypto: CryptoMode,
+    /// What carries the messages.
+    #[serde(default, skip_serializing_if = "NetworkMode::is_virtual")]
+    pub network: NetworkMode,
     /// Byzantine validators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub byzantine: Vec<Byzantine>,
@@ -293,6 +315,26 @@ pub enum Behaviour {
 }
 
 impl Behaviour {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Equivocate,
+        Self::LyingGossip,
+        Self::AlwaysLyingGossip,
+        Self::Silent,
+        Self::LyingSync,
+        Self::Amnesia,
+        Self::HiddenLock,
+        Self::Withhold,
+        Self::Stale,
+        Self::Mutate,
+        Self::Replay,
+        Self::Garbage,
+        Self::Flood,
+        Self::Slow,
+        Self::Scripted,
+        Self::Twin,
+    ];
+
     /// The name in plans.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -5,6 +5,29 @@ use std::fmt;
 
 use crate::nemesis::{FaultKind, Unsynced};
 
+/// The names of all kinds of fault, in plans and in counts.
+pub const FAULTS: [&str; 19] = [
+    "partition",
+    "one_way",
+    "partial",
+    "isolate",
+    "topology",
+    "clog",
+    "flap",
+    "clock_step",
+    "clock_drift",
+    "clock_freeze",
+    "pause",
+    "crash",
+    "crash_many",
+    "crash_loop",
+    "old_disk",
+    "empty_disk",
+    "foreign_disk",
+    "second_instance",
+    "disk",
+];
+
 impl FaultKind {
     /// The name, in plans and in counts.
     #[must_use]
@@ -27,6 +50,7 @@ impl FaultKind {
             Self::OldDisk(_) => "old_disk",
             Self::EmptyDisk(_) => "empty_disk",
             Self::ForeignDisk(_) => "foreign_disk",
+            Self::SecondInstance(_) => "second_instance",
             Self::Disk { .. } => "disk",
         }
     }
@@ -52,17 +76,20 @@ impl FaultKind {
             Self::OldDisk(f) => vec![f.node],
             Self::EmptyDisk(f) => vec![f.node],
             Self::ForeignDisk(f) => vec![f.node, f.of],
+            Self::SecondInstance(f) => vec![f.node, f.on],
             Self::Disk { node, .. } => vec![*node],
         }
     }
 
-    /// Whose disk it replaces, if it does.
+    /// Who keeps no longer what a correct validator promises, because it has lost its own disk or
+    /// runs twice.
     #[must_use]
-    pub fn takes_disk_of(&self) -> Option<u16> {
+    pub fn makes_byzantine(&self) -> Vec<u16> {
         match self {
-            Self::OldDisk(f) => Some(f.node),
-            Self::EmptyDisk(f) => Some(f.node),
-            Self::ForeignDisk(f) => Some(f.node),
+            Self::OldDisk(f) => vec![f.node],
+            Self::EmptyDisk(f) => vec![f.node],
+            Self::ForeignDisk(f) => vec![f.node],
+            Self::SecondInstance(f) => vec![f.node, f.on],
             Self::Partition { .. }
             | Self::OneWay { .. }
             | Self::Partial(_)
@@ -77,7 +104,7 @@ impl FaultKind {
             | Self::Crash { .. }
             | Self::CrashMany(_)
             | Self::CrashLoop(_)
-            | Self::Disk { .. } => None,
+            | Self::Disk { .. } => Vec::new(),
         }
     }
 }
@@ -147,7 +174,8 @@ impl fmt::Display for FaultKind {
             | Self::CrashLoop(_)
             | Self::OldDisk(_)
             | Self::EmptyDisk(_)
-            | Self::ForeignDisk(_) => f.write_str(&self.crash_words()),
+            | Self::ForeignDisk(_)
+            | Self::SecondInstance(_) => f.write_str(&self.crash_words()),
         }
     }
 }
@@ -198,6 +226,9 @@ impl FaultKind {
             Self::ForeignDisk(fault) => {
                 let (node, of, restart) = (fault.node, fault.of, fault.restart_after_ms);
                 format!("crash of n{node}, restart with the disk of n{of} after {restart}ms")
+            }
+            Self::SecondInstance(fault) => {
+                format!("n{} runs a second time, on n{}", fault.node, fault.on)
             }
             Self::Partition { .. }
             | Self::OneWay { .. }

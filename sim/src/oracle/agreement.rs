@@ -7,13 +7,14 @@
 //! Source: S1 and S2; agreement of "The latest gossip on BFT consensus", section 2; `Agreement` of
 //! `TendermintAcc_004_draft.tla`; `classic_safety` of `ivy-proofs/classic_safety.ivy`.
 //!
-//! Cost: one comparison per decision. Beyond one third of byzantine power, where agreement is not
-//! promised, only the order of each node's own decisions is judged.
+//! Cost: one comparison per decision. Beyond one third of byzantine power agreement is not promised;
+//! a fork is reported all the same, with those whom it convicts.
 
 use engine::types::{Height, VoteKind};
 
 use super::{
     Ghost, Oracle, Violation,
+    conviction::convictions,
     facts::{self, Rule},
     quorum::Mask,
     seen::DecisionSeen,
@@ -54,10 +55,7 @@ impl Oracle for Agreement {
         };
         self.checks += 1;
         self.follows(event, node, *height)?;
-        if ghost.setup().within_one_third {
-            agrees(ghost, node, height.0)?;
-        }
-        Ok(())
+        agrees(ghost, node, height.0)
     }
 
     fn checks(&self) -> u64 {
@@ -124,7 +122,18 @@ fn agrees(ghost: &Ghost, node: usize, height: u64) -> Result<(), Box<Violation>>
         let (x, y) = (facts::block(Some(first.id)), facts::block(Some(own.id)));
         format!("{a} decided {x} and {b} decided {y} at height {height}")
     };
-    Err(RULE.broken(what, (height, &[first.node, own.node]), facts))
+    let mut convicted = Vec::new();
+    if !ghost.setup().within_one_third {
+        for conviction in convictions(ghost, height) {
+            facts.push(conviction.words());
+            convicted.push(facts::peer(conviction.member));
+        }
+    }
+    let broken = RULE.broken(what, (height, &[first.node, own.node]), facts);
+    Err(Box::new(Violation {
+        convicted,
+        ..*broken
+    }))
 }
 
 fn decided(decision: &DecisionSeen) -> String {

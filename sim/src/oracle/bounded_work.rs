@@ -61,6 +61,7 @@ impl Oracle for BoundedWork {
                 format!("{time} {since} of the events happened at this very time"),
                 format!("{time} nodes have decided {} times", self.decisions),
             ],
+            convicted: Vec::new(),
             rule: RULE,
             liveness: true,
         }))

@@ -124,6 +124,7 @@ impl Rule {
             height: Some(height),
             nodes: nodes.iter().map(|i| peer(*i)).collect(),
             facts,
+            convicted: Vec::new(),
             rule: self.rule,
             liveness: false,
         })

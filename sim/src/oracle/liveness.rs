@@ -115,6 +115,7 @@ impl Liveness {
             height: Some(target.0),
             nodes: late,
             facts: facts.collect(),
+            convicted: Vec::new(),
             rule: RULE,
             liveness: true,
         }))

@@ -17,11 +17,13 @@ use serde::Serialize;
 
 use crate::trace::{Event, What};
 
+mod accountability;
 mod agreement;
 mod block;
 mod bounded_work;
 mod chain_integrity;
 mod commit_order;
+mod conviction;
 mod decision_justified;
 mod evidence;
 mod facts;
@@ -107,6 +109,9 @@ pub struct Violation {
     pub nodes: Vec<PeerId>,
     /// The contradicting facts, one line each, in order of time.
     pub facts: Vec<String>,
+    /// After a fork that byzantine power of one third or more has made: who can be convicted of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub convicted: Vec<PeerId>,
     /// The rule and its source.
     pub rule: &'static str,
     /// Whether it is a liveness violation (else safety).
@@ -123,7 +128,7 @@ impl fmt::Display for Violation {
 }
 
 /// A judge of one property.
-pub trait Oracle: fmt::Debug {
+pub trait Oracle: fmt::Debug + Send {
     /// The property's name, as printed and as named in `corpus/bugs`.
     fn name(&self) -> &'static str;
     /// Looks at the next event. The ghost state already includes it.
@@ -163,10 +168,17 @@ impl Judge {
             Box::new(precommit_justified::PrecommitJustified::default()),
             Box::new(nil_precommit_justified::NilPrecommitJustified::default()),
             Box::new(decision_justified::DecisionJustified::default()),
-            Box::new(agreement::Agreement::default()),
-            Box::new(recovery::Recovery::default()),
             Box::new(round_entry::RoundEntry::default()),
         ];
+        // Below one third a fork is the engine's fault; beyond, it must name those who made it.
+        let accountability = Box::new(accountability::Accountability::default());
+        let agreement = Box::new(agreement::Agreement::default());
+        if setup.within_one_third {
+            oracles.extend([agreement as Box<dyn Oracle>, accountability]);
+        } else {
+            oracles.extend([accountability as Box<dyn Oracle>, agreement]);
+        }
+        oracles.push(Box::new(recovery::Recovery::default()));
         if setup.within_one_third {
             oracles.push(Box::new(one_quorum::OneQuorum::default()));
             oracles.push(Box::new(lock_holds::LockHolds::default()));

@@ -87,6 +87,7 @@ impl Oracle for Recovery {
             height: None,
             nodes: vec![node],
             facts: vec![format!("{node} says: {reason}")],
+            convicted: Vec::new(),
             rule: "a correct node goes on from whatever an honest crash left (D3; TestWALCrash)",
             liveness: false,
         }))

@@ -54,6 +54,17 @@ struct Tally {
     waited: Mask,
 }
 
+/// The votes for one choice of a round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VotesSeen {
+    /// The choice; `None` is nil.
+    pub(super) choice: Option<BlockId>,
+    /// Whose votes some node has seen.
+    pub(super) all: Mask,
+    /// Whose votes have come to another node.
+    pub(super) told: Mask,
+}
+
 /// A proposal signed by its round's proposer.
 #[derive(Debug)]
 pub(super) struct ProposalSeen {
@@ -242,6 +253,24 @@ impl HeightSeen {
     pub(super) fn has_waited(&self, node: usize, (kind, round): (VoteKind, u32)) -> bool {
         self.find(round)
             .is_ok_and(|at| self.rounds[at].tally(kind).waited & only(node) != 0)
+    }
+
+    /// What was voted for in a round, as far as some node has seen it.
+    pub(super) fn votes(&self, kind: VoteKind, round: u32) -> Vec<VotesSeen> {
+        let Ok(at) = self.find(round) else {
+            return Vec::new();
+        };
+        let tally = self.rounds[at].tally(kind);
+        let choices = tally.seen.iter().enumerate();
+        let votes = choices.map(|(choice, nodes)| {
+            let seen = nodes.iter().enumerate();
+            let (all, told) = seen.fold((0, 0), |(all, told), (node, voters)| {
+                (all | voters, told | (voters & !only(node)))
+            });
+            let choice = self.choices[choice];
+            VotesSeen { choice, all, told }
+        });
+        votes.filter(|votes| votes.all != 0).collect()
     }
 
     /// The rounds of which something was seen, ascending.

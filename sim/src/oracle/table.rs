@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 25] = [
+pub const ORACLES: [(&str, &str, &str); 26] = [
     (
         "fails_stop",
         "a correct node does nothing more after a storage call that failed, until it has stopped",
@@ -91,6 +91,11 @@ pub const ORACLES: [(&str, &str, &str); 25] = [
         "agreement",
         "correct nodes decide the same block at each height, each height once and in order",
         "S1, S2; TendermintAcc_004_draft.tla: Agreement",
+    ),
+    (
+        "accountability",
+        "a fork convicts more than one third of equivocation or amnesia; nobody correct ever is",
+        "E2; TendermintAcc_004_draft.tla: Accountability",
     ),
     (
         "chain_integrity",

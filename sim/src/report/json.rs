@@ -35,6 +35,8 @@ struct Violation {
     nodes: Vec<String>,
     facts: Vec<String>,
     what: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    convicted: Vec<String>,
 }
 
 /// One run.
@@ -95,6 +97,11 @@ fn violations(finished: &Finished, ending: Ending) -> Vec<Violation> {
             nodes: violation.nodes.iter().map(ToString::to_string).collect(),
             facts: violation.facts.clone(),
             what: violation.what.clone(),
+            convicted: violation
+                .convicted
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         })
         .collect();
     let mut add = |oracle, what: &str, facts| {
@@ -104,6 +111,7 @@ fn violations(finished: &Finished, ending: Ending) -> Vec<Violation> {
             nodes: Vec::new(),
             facts,
             what: what.to_owned(),
+            convicted: Vec::new(),
         });
     };
     if let Some(message) = &outcome.panic {
@@ -132,6 +140,7 @@ pub(super) struct Sweep<'a> {
     counts: &'a Counts,
     markers: &'a Markers,
     missed: Vec<&'static str>,
+    never: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +175,7 @@ pub(super) fn sweep(summary: &Summary, exit: u8) -> Sweep<'_> {
         missed: (summary.markers.missed().iter())
             .map(|marker| marker.name())
             .collect(),
+        never: summary.counts.never(),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::counted;
-use crate::nemesis::{Behaviour, Clients, CryptoMode, EmptyBlocksMs, Links, Plan, Spread};
+use crate::nemesis::{
+    Behaviour, Clients, CryptoMode, EmptyBlocksMs, Links, NetworkMode, Plan, Spread,
+};
 
 /// Validators, byzantine ones, signatures, heights and everything that may go wrong.
 pub(super) fn summary(plan: &Plan) -> String {
@@ -17,6 +19,10 @@ pub(super) fn summary(plan: &Plan) -> String {
         CryptoMode::Ideal => "ideal signatures",
     };
     parts.push(crypto.to_owned());
+    match plan.network {
+        NetworkMode::Virtual => {}
+        NetworkMode::Madsim => parts.push("madsim's endpoints".to_owned()),
+    }
     let latency = plan.link.latency_us;
     parts.push(format!("links {} to {}", ms(latency.min), ms(latency.max)));
     format!("{}   swarm: {}", parts.join(", "), swarm(plan))
@@ -124,6 +130,7 @@ fn faults(plan: &Plan) -> Vec<String> {
             "old_disk" => "old disk",
             "empty_disk" => "empty disk",
             "foreign_disk" => "foreign disk",
+            "second_instance" => "second instance",
             "disk" => "disk fault",
             other => other,
         };

@@ -8,7 +8,7 @@ use crate::{
     markers::Reached,
     nemesis::{
         Behaviour, Byzantine, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, Plan, Script, TimeoutsMs, Unsynced, When,
+        MinMax, NetworkMode, Plan, Script, TimeoutsMs, Unsynced, When,
     },
     oracle::Violation,
     outcome::{Outcome, Verdict},
@@ -35,6 +35,7 @@ fn plan() -> Plan {
         heights: 15,
         stable_heights: 5,
         crypto: CryptoMode::Ed25519,
+        network: NetworkMode::Virtual,
         byzantine: vec![Byzantine {
             node: 3,
             behaviour: Behaviour::Equivocate,
@@ -115,6 +116,7 @@ pub(crate) fn failed() -> Outcome {
             "1.284s  n0 decided 9f3c9a01 in round 1 with precommits of n0 n1 n3".to_owned(),
             "both quorums contain n1 and n3; n1 is correct".to_owned(),
         ],
+        convicted: Vec::new(),
         rule: "Agreement: no two correct processes decide differently (arXiv 1807.04938, 2.3)",
         liveness: false,
     };

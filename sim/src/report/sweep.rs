@@ -59,10 +59,11 @@ impl Printer<'_> {
             (false, _) => style.bad("FAIL"),
         };
         let seeds = counted(summary.seeds, "seed");
-        let found = match (summary.failed, exit, summary.markers.missed().len()) {
-            (0, 1, missed @ 1..) => {
-                let missed = counted(missed as u64, "marker");
-                format!("{seeds} passed, but {missed} never reached")
+        let missed = summary.markers.missed().len() + summary.counts.never().len();
+        let found = match (summary.failed, exit, missed) {
+            (0, 1, 1..) => {
+                let missed = counted(missed as u64, "situation");
+                format!("{seeds} passed, but {missed} never occurred")
             }
             (0, ..) => format!("{seeds} passed"),
             (failed, ..) => format!("{} of {seeds} failed", grouped(failed)),
@@ -124,6 +125,10 @@ fn reached(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     if !missed.is_empty() {
         let names: Vec<_> = missed.iter().map(|marker| marker.name()).collect();
         writeln!(out, "       missed     {}", names.join("   "))?;
+    }
+    let never = summary.counts.never();
+    if !never.is_empty() {
+        writeln!(out, "       never      {}", never.join("   "))?;
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 //! Nothing of our queue, links and hosts takes part, so it shows whether they hide anything. A disk
 //! outlives the kill of its node; everything else of it is gone.
 //!
-//! Disk jobs take no time here, and there are no faults but kills. What happens is written down and
-//! judged at the end by the same oracles.
+//! Disk jobs take no time here, there are no clients, and no faults but kills. The same oracles
+//! judge everything that happens, and progress after the last kill.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,47 +22,27 @@ use engine::{
 use madsim::{
     Config,
     net::Endpoint,
-    runtime::{Handle, NodeHandle, Runtime},
-    task, time,
+    runtime::{Handle, Runtime},
+    task::{self, NodeId},
+    time,
 };
 
 use crate::{
     choice::Choices,
     clock::START,
     disk::{CrashFates, SimDisk},
-    nemesis::Plan,
-    oracle::{Judge, Violation},
-    trace::{Event, What},
-    world::{Cast, DIR, EngineValidator, Validator, engine_validator, setup},
+    nemesis::{FaultKind, Kill, Plan, Unsynced},
+    oracle::{Judge, Liveness, Violation},
+    outcome::{Outcome, Verdict},
+    trace::{Digest, Event, What},
+    world::{Cast, DIR, EngineValidator, Validator, engine_validator, setup, time_to_decide},
 };
 
 const PORT: u16 = 26_656;
-/// How long a run may take, in virtual time.
-const LIMIT: Duration = Duration::from_secs(600);
+/// How often the end of a run is looked for.
+const POLL: Duration = Duration::from_millis(50);
 /// What stands before a frame: the sender's incarnation and the packet's number.
 const HEAD: usize = 12;
-
-/// A node that is killed and started again.
-#[derive(Debug, Clone, Copy)]
-pub struct Kill {
-    /// The node.
-    pub node: u16,
-    /// When, in virtual milliseconds.
-    pub at_ms: u64,
-    /// How long it is down, in virtual milliseconds.
-    pub for_ms: u64,
-}
-
-/// What came of a run over endpoints.
-#[derive(Debug)]
-pub struct Talk {
-    /// Everything that happened, in order.
-    pub trace: Vec<Event>,
-    /// The first broken property.
-    pub violation: Option<Box<Violation>>,
-    /// The height that each node has decided.
-    pub heights: Vec<u64>,
-}
 
 /// One machine: what a kill leaves, and what it takes.
 #[derive(Debug)]
@@ -77,12 +58,24 @@ struct Machine {
     height: Height,
 }
 
-/// What all nodes share: their machines and the record of the run.
+/// What all nodes share: their machines, the judges and the record of the run.
 #[derive(Debug)]
 struct Stage {
     machines: Vec<Machine>,
+    judge: Judge,
+    /// Set when the faults are over.
+    liveness: Option<Liveness>,
+    violation: Option<Box<Violation>>,
+    digest: Digest,
+    keeps_trace: bool,
     trace: Vec<Event>,
+    seq: u64,
+    last: Time,
     packets: u64,
+    delivered: u64,
+    counts: BTreeMap<String, u64>,
+    rounds: BTreeMap<u32, u64>,
+    decided: Height,
     /// The time of madsim at which the run began.
     began: Duration,
 }
@@ -93,92 +86,81 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Stage> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the validators of a plan, without its faults, until all have decided its heights.
+/// Runs the validators of a plan over madsim's endpoints, with its kills, until all have decided
+/// its heights or the bound of the stable phase has passed.
 ///
-/// # Panics
-/// If the engine broke one of its own assertions.
-#[must_use]
-pub fn talk(plan: &Plan, kills: &[Kill]) -> Talk {
-    let (plan, kills) = (plan.clone(), kills.to_vec());
-    let run = move || {
-        let mut config = Config::default();
-        let latency = plan.link.latency_us;
-        let micros = Duration::from_micros;
-        config.net.send_latency = micros(latency.min)..micros(latency.max.max(latency.min + 1));
+/// The runtime is the caller's: a thread that has had no other one.
+pub(super) fn run(plan: Plan, keeps_trace: bool) -> Outcome {
+    let mut config = Config::default();
+    let latency = plan.link.latency_us;
+    let micros = Duration::from_micros;
+    config.net.send_latency = micros(latency.min)..micros(latency.max.max(latency.min + 1));
+    let shared = Arc::new(Mutex::new(Stage::new(&plan, keeps_trace)));
+    let ran = catch_unwind(AssertUnwindSafe(|| {
         let runtime = Runtime::with_seed_and_config(plan.seed, config);
-        runtime.block_on(direct(plan, kills))
-    };
-    // A fresh thread: nothing of an earlier run is left in it.
-    let thread = std::thread::Builder::new().spawn(run);
-    let joined = thread.map(std::thread::JoinHandle::join);
-    match joined {
-        Ok(Ok(talk)) => talk,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        Err(error) => panic!("no thread for a run: {error}"),
-    }
+        runtime.block_on(direct(&plan, &shared));
+    }));
+    let panic = ran.err().map(|_| super::panic_message());
+    let mut stage = lock(&shared);
+    stage.outcome(plan, panic)
 }
 
-async fn direct(plan: Plan, kills: Vec<Kill>) -> Talk {
-    let cast = Cast::new(plan.powers.len(), plan.crypto);
-    let choices = Choices::new(plan.seed);
-    let machine = |index: usize| Machine {
-        validator: engine_validator(index, &plan, &choices, &cast),
-        disk: SimDisk::new(peer(index), choices.clone()),
-        up: false,
-        starts: 0,
-        crashes: 0,
-        known: vec![0; plan.powers.len()],
-        last_lsn: None,
-        armed: [0; 3],
-        height: Height::ZERO,
-    };
-    let shared = Arc::new(Mutex::new(Stage {
-        machines: (0..plan.powers.len()).map(machine).collect(),
-        trace: Vec::new(),
-        packets: 0,
-        began: time::TimeHandle::current().elapsed(),
-    }));
+async fn direct(plan: &Plan, shared: &Shared) {
+    lock(shared).began = time::TimeHandle::current().elapsed();
     let handle = Handle::current();
-    let nodes: Vec<NodeHandle> = (0..plan.powers.len())
+    let nodes: Vec<NodeId> = (0..plan.powers.len())
         .map(|index| {
-            let shared = Arc::clone(&shared);
+            let shared = Arc::clone(shared);
             let live = move || live(Arc::clone(&shared), index);
-            handle
-                .create_node()
-                .ip(address(index).ip())
-                .init(live)
-                .build()
+            let node = handle.create_node().ip(address(index).ip()).init(live);
+            node.build().id()
         })
         .collect();
-    for kill in kills {
-        let shared = Arc::clone(&shared);
-        let id = nodes[usize::from(kill.node)].id();
-        let (handle, choices) = (handle.clone(), choices.clone());
+    let choices = Choices::new(plan.seed);
+    let mut over_ms = 0;
+    for (index, at_ms, kills) in plan.kills() {
+        let ends = kills
+            .iter()
+            .map(|kill| kill.after_ms.saturating_add(kill.for_ms));
+        over_ms = ends
+            .max()
+            .map_or(over_ms, |end| over_ms.max(at_ms.saturating_add(end)));
+        let kind = plan.faults[index].kind.clone();
+        let (shared, nodes, choices) = (Arc::clone(shared), nodes.clone(), choices.clone());
         task::spawn_local(async move {
-            time::sleep(Duration::from_millis(kill.at_ms)).await;
-            handle.kill(id);
-            lock(&shared).crash(usize::from(kill.node), &choices);
-            time::sleep(Duration::from_millis(kill.for_ms)).await;
-            handle.restart(id);
+            time::sleep(Duration::from_millis(at_ms)).await;
+            lock(&shared).begin(kind);
+            for kill in kills {
+                let (shared, id) = (Arc::clone(&shared), nodes[usize::from(kill.node)]);
+                task::spawn_local(end_and_begin(shared, id, kill, choices.clone()));
+            }
         });
     }
     let target = Height(plan.heights + plan.stable_heights);
-    while !lock(&shared).is_done(target) && time::TimeHandle::current().elapsed() < LIMIT {
-        time::sleep(Duration::from_millis(50)).await;
+    let mut over = Duration::from_millis(over_ms.saturating_add(1));
+    loop {
+        time::sleep(POLL.min(over.max(Duration::from_millis(1)))).await;
+        let mut stage = lock(shared);
+        over = over.saturating_sub(POLL);
+        if over.is_zero() && stage.liveness.is_none() {
+            stage.expect_progress(plan, target);
+        }
+        if stage.is_done(target) {
+            return;
+        }
     }
-    let mut stage = lock(&shared);
-    let trace = std::mem::take(&mut stage.trace);
-    let heights = stage
-        .machines
-        .iter()
-        .map(|machine| machine.height.0)
-        .collect();
-    let mut judge = Judge::new(setup(&plan, &cast));
-    let violation = trace.iter().find_map(|event| judge.observe(event).err());
-    Talk {
-        trace,
-        violation,
-        heights,
+}
+
+/// Kills a node, and starts it again later. Who is down already stays so until its time has come.
+async fn end_and_begin(shared: Shared, id: NodeId, kill: Kill, choices: Choices) {
+    let handle = Handle::current();
+    time::sleep(Duration::from_millis(kill.after_ms)).await;
+    if lock(&shared).crash(kill, &choices) {
+        handle.kill(id);
+    }
+    time::sleep(Duration::from_millis(kill.for_ms)).await;
+    if !lock(&shared).machines[usize::from(kill.node)].up {
+        handle.restart(id);
     }
 }
 
@@ -247,11 +229,15 @@ impl Node {
             machine.starts += 1;
             machine.height = machine.height.max(height);
             machine.last_lsn = None;
+            let again = machine.starts > 1;
             let started = What::Started {
                 incarnation: machine.starts - 1,
                 height,
                 signed: machine.signed(),
             };
+            if again {
+                stage.count("restart");
+            }
             stage.emit(self.index, started);
             stage.machines.len()
         };
@@ -279,6 +265,7 @@ impl Node {
             let known = &mut stage.machines[self.index].known[from];
             if incarnation < *known {
                 let reason = "stale";
+                stage.count(reason);
                 stage.emit(self.index, What::Dropped { packet, reason });
                 return;
             }
@@ -295,7 +282,11 @@ impl Node {
             from,
             frame: frame.clone(),
         };
-        lock(&self.shared).emit(self.index, delivered);
+        {
+            let mut stage = lock(&self.shared);
+            stage.delivered += 1;
+            stage.emit(self.index, delivered);
+        }
         self.input(Input::Receive { from, frame });
     }
 
@@ -363,6 +354,7 @@ impl Node {
                 decision,
             } => {
                 stage.machines[self.index].height = height;
+                stage.note_decision(height, decision.round.0);
                 let decided = What::Decided {
                     height,
                     app_hash,
@@ -410,40 +402,164 @@ fn place(timer: Timer) -> usize {
 }
 
 impl Stage {
+    fn new(plan: &Plan, keeps_trace: bool) -> Self {
+        let cast = Cast::new(plan.powers.len(), plan.crypto);
+        let choices = Choices::new(plan.seed);
+        let machine = |index: usize| Machine {
+            validator: engine_validator(index, plan, &choices, &cast),
+            disk: SimDisk::new(peer(index), choices.clone()),
+            up: false,
+            starts: 0,
+            crashes: 0,
+            known: vec![0; plan.powers.len()],
+            last_lsn: None,
+            armed: [0; 3],
+            height: Height::ZERO,
+        };
+        Self {
+            machines: (0..plan.powers.len()).map(machine).collect(),
+            judge: Judge::new(setup(plan, &cast)),
+            liveness: None,
+            violation: None,
+            digest: Digest::default(),
+            keeps_trace,
+            trace: Vec::new(),
+            seq: 0,
+            last: START,
+            packets: 0,
+            delivered: 0,
+            counts: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+            decided: Height::ZERO,
+            began: Duration::ZERO,
+        }
+    }
+
+    /// What the run found.
+    fn outcome(&mut self, plan: Plan, panic: Option<String>) -> Outcome {
+        let violation = self.violation.take().map(|violation| *violation);
+        let mut oracles = self.judge.checks();
+        let progress = self.liveness.as_ref().map_or(0, Liveness::checks);
+        oracles.insert("liveness".to_owned(), progress);
+        let machines = std::mem::take(&mut self.machines);
+        Outcome {
+            verdict: Verdict::of(panic.as_deref(), violation.as_ref()),
+            digest: std::mem::take(&mut self.digest).hex(),
+            heights: self.decided.0,
+            virtual_ms: self.last.since(START).0 / 1_000_000,
+            events: self.seq,
+            messages_delivered: self.delivered,
+            rounds: std::mem::take(&mut self.rounds),
+            faults: std::mem::take(&mut self.counts),
+            oracles,
+            violations: violation.into_iter().collect(),
+            trace: std::mem::take(&mut self.trace),
+            disks: machines.into_iter().map(|machine| machine.disk).collect(),
+            ..Outcome::nothing(plan, panic)
+        }
+    }
+
     fn now(&self) -> Time {
         let elapsed = time::TimeHandle::current().elapsed();
         let passed = elapsed.saturating_sub(self.began).as_nanos();
         START.after(Span(u64::try_from(passed).unwrap_or(u64::MAX)))
     }
 
+    /// Something happened to a node.
     fn emit(&mut self, index: usize, what: What) {
+        self.happen(Some(peer(index)), what);
+    }
+
+    /// Something happened: it enters the digest and the trace, and the judges look at it. Nothing
+    /// counts after the first violation.
+    fn happen(&mut self, node: Option<PeerId>, what: What) {
+        if self.violation.is_some() {
+            return;
+        }
         let event = Event {
-            seq: self.trace.len() as u64,
+            seq: self.seq,
             time: self.now(),
-            node: Some(peer(index)),
+            node,
             what,
         };
-        self.trace.push(event);
+        self.seq += 1;
+        self.last = event.time;
+        self.digest.observe(&event);
+        let judged = self.judge.observe(&event);
+        let judged = judged.and_then(|()| match &mut self.liveness {
+            Some(liveness) => liveness.observe(&event),
+            None => Ok(()),
+        });
+        self.violation = judged.err();
+        if self.keeps_trace {
+            self.trace.push(event);
+        }
     }
 
-    fn is_done(&self, target: Height) -> bool {
-        self.machines.iter().all(|machine| machine.height >= target)
+    fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    fn crash(&mut self, index: usize, choices: &Choices) {
+    fn note_decision(&mut self, height: Height, round: u32) {
+        if height > self.decided {
+            self.decided = height;
+            *self.rounds.entry(round).or_default() += 1;
+        }
+    }
+
+    /// A fault of the plan begins.
+    fn begin(&mut self, kind: FaultKind) {
+        self.count(kind.name());
+        self.happen(None, What::FaultBegan(kind));
+    }
+
+    /// All nodes are up, or start right now: from here on the heights that are left are due.
+    fn expect_progress(&mut self, plan: &Plan, target: Height) {
+        let heights = self.machines.iter().map(|machine| machine.height.0);
+        let lowest = heights.min().unwrap_or(0);
+        let mut plan = plan.clone();
+        // The sleeps of an endpoint end with the next millisecond: one to send, one to arrive.
+        plan.link.latency_us.max += 2_000;
+        plan.stable_heights = target.0.saturating_sub(lowest);
+        let core: Vec<PeerId> = (0..self.machines.len()).map(peer).collect();
+        let round = self.judge.highest_round();
+        let within = time_to_decide(&plan, &core, round, target.0.saturating_sub(lowest));
+        let by = self.now().after(within);
+        let core = core.into_iter().zip(&self.machines);
+        let behind = core.filter(|(_, machine)| machine.height < target);
+        let behind = behind.map(|(node, _)| node).collect();
+        self.liveness = Some(Liveness::expect(behind, target, by));
+    }
+
+    /// Whether all have decided enough, or nothing more is to be hoped for.
+    fn is_done(&mut self, target: Height) -> bool {
+        if let (None, Some(liveness)) = (&self.violation, &self.liveness) {
+            self.violation = liveness.check(self.now()).err();
+        }
+        let all = self.machines.iter().all(|machine| machine.height >= target);
+        all || self.violation.is_some()
+    }
+
+    /// A node loses its memory and what its disk had not synced. Whether it was up.
+    fn crash(&mut self, kill: Kill, choices: &Choices) -> bool {
+        let index = usize::from(kill.node);
         let machine = &mut self.machines[index];
         if !machine.up {
-            return;
+            return false;
         }
         machine.up = false;
         machine.validator.stop();
         machine.crashes += 1;
         machine.armed.iter_mut().for_each(|armed| *armed += 1);
         let crashes = machine.crashes;
-        machine
-            .disk
-            .crash(choices, peer(index), crashes, CrashFates::Draw);
+        let fates = match kill.disk {
+            Unsynced::Torn => CrashFates::Draw,
+            Unsynced::Lost => CrashFates::LoseAll,
+            Unsynced::Kept => CrashFates::KeepAll,
+        };
+        machine.disk.crash(choices, peer(index), crashes, fates);
         self.emit(index, What::Crashed);
+        true
     }
 
     fn use_disk(&mut self, index: usize, output: &Output) -> Option<Input> {
@@ -490,20 +606,4 @@ impl Machine {
         let unsynced = |name: &str| self.disk.unsynced_bytes(&format!("{DIR}/{name}"));
         unsynced("wal") + unsynced("sign_state") == 0
     }
-}
-
-/// Who proposed what was decided, by height: what two networks can be compared by.
-#[must_use]
-pub fn decisions(trace: &[Event]) -> BTreeMap<u64, (u32, engine::types::Address)> {
-    let mut found = BTreeMap::new();
-    for event in trace {
-        if let What::Decided {
-            height, decision, ..
-        } = &event.what
-        {
-            let by = (decision.round.0, decision.block.header.proposer);
-            found.entry(height.0).or_insert(by);
-        }
-    }
-    found
 }

@@ -3,10 +3,10 @@
 //!
 //! Where madsim is not compiled in (`--cfg madsim` comes from `.cargo/config.toml`, and a
 //! `RUSTFLAGS` variable replaces it), or with [`RunOptions::plain`], the run does without the
-//! containment and gives the same digest.
+//! containment and gives the same digest. A plan for madsim's own network needs it.
 
 #[cfg(madsim)]
-pub mod endpoints;
+mod endpoints;
 
 use std::{
     cell::Cell,
@@ -19,7 +19,7 @@ use engine::types::Time;
 
 use crate::{
     nemesis::Plan,
-    outcome::{Outcome, RunOptions, Verdict},
+    outcome::{Outcome, RunOptions},
     world::World,
 };
 
@@ -45,11 +45,26 @@ const THREAD: &str = "run";
 const STACK_BYTES: usize = 8 << 20;
 
 fn contained(plan: Plan, options: RunOptions) -> Outcome {
+    if !plan.network.is_virtual() {
+        return over_endpoints(plan, options);
+    }
     #[cfg(madsim)]
     if !options.plain {
         return in_madsim(plan, options);
     }
     observed(World::new(plan, options), &mut |_| {})
+}
+
+/// A run over madsim's endpoints is never without madsim.
+fn over_endpoints(plan: Plan, options: RunOptions) -> Outcome {
+    if let Err(why) = plan.check_network() {
+        return harness_failure(&plan, why);
+    }
+    #[cfg(madsim)]
+    let outcome = endpoints::run(plan, options.trace);
+    #[cfg(not(madsim))]
+    let outcome = harness_failure(&plan, "there is no madsim");
+    outcome
 }
 
 /// The driver task: before anything happens at a new time, madsim's clock is moved there.
@@ -72,33 +87,17 @@ fn in_madsim(plan: Plan, options: RunOptions) -> Outcome {
 
 fn observed(mut world: World, at: &mut dyn FnMut(Time)) -> Outcome {
     let ran = catch_unwind(AssertUnwindSafe(|| world.run(at)));
-    let panic = ran
-        .err()
-        .map(|_| PANIC.take().unwrap_or_else(|| "no message".to_owned()));
+    let panic = ran.err().map(|_| panic_message());
     world.outcome(panic)
 }
 
+/// What this thread panicked with last.
+fn panic_message() -> String {
+    PANIC.take().unwrap_or_else(|| "no message".to_owned())
+}
+
 fn harness_failure(plan: &Plan, what: &str) -> Outcome {
-    Outcome {
-        plan: plan.clone(),
-        verdict: Verdict::Harness,
-        digest: String::new(),
-        heights: 0,
-        virtual_ms: 0,
-        events: 0,
-        messages_delivered: 0,
-        rounds: std::collections::BTreeMap::new(),
-        faults: std::collections::BTreeMap::new(),
-        storage_calls: Vec::new(),
-        oracles: std::collections::BTreeMap::new(),
-        violations: Vec::new(),
-        panic: Some(what.to_owned()),
-        reached: crate::markers::Reached::default(),
-        trace: Vec::new(),
-        decisions: Vec::new(),
-        idle_overrides: Vec::new(),
-        disks: Vec::new(),
-    }
+    Outcome::nothing(plan.clone(), Some(what.to_owned()))
 }
 
 thread_local! {

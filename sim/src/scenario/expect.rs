@@ -57,6 +57,9 @@ pub struct Expect {
     /// Which oracle must fire, if one must.
     #[serde(default)]
     pub oracle: Option<String>,
+    /// Who must be convicted after a fork, and nobody else; absent: whoever.
+    #[serde(default)]
+    pub convicted: Option<Vec<u16>>,
     /// How many heights must be decided at least.
     #[serde(default)]
     pub min_heights: u64,
@@ -126,6 +129,12 @@ impl Expect {
             let fired: Vec<_> = outcome.violations.iter().map(|v| v.oracle).collect();
             let text = format!("expected {oracle} to fire, fired: {}", fired.join(" "));
             demand(fired.contains(&oracle.as_str()), text);
+        }
+        if let Some(wanted) = &self.convicted {
+            let convicted = outcome.violations.iter().flat_map(|v| &v.convicted);
+            let convicted: Vec<u16> = convicted.map(|node| node.0).collect();
+            let text = format!("expected {wanted:?} to be convicted, convicted: {convicted:?}");
+            demand(convicted == *wanted, text);
         }
         let (least, heights) = (self.min_heights, outcome.heights);
         demand(
@@ -217,6 +226,7 @@ mod tests {
         let expect = Expect {
             verdict: Wanted::Liveness,
             oracle: Some("liveness".to_owned()),
+            convicted: Some(vec![3]),
             min_heights: 21,
             min_round: 5,
             max_round: Some(3),

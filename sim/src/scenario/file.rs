@@ -13,7 +13,7 @@ use crate::{
     choice::Decision,
     nemesis::{
         Byzantine, Change, Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links,
-        MinMax, ParamsChange, Plan, Script, TimeoutsMs, When,
+        MinMax, NetworkMode, ParamsChange, Plan, Script, TimeoutsMs, When,
     },
 };
 
@@ -31,6 +31,8 @@ struct File {
     stable_heights: Option<u64>,
     #[serde(default)]
     crypto: CryptoMode,
+    #[serde(default)]
+    network: NetworkMode,
     #[serde(default)]
     byzantine: Vec<Spanned<Byzantine>>,
     #[serde(default)]
@@ -170,6 +172,7 @@ fn plan_of(source: &Source<'_>, file: &File) -> Result<Plan, Invalid> {
         heights: file.heights.unwrap_or(10),
         stable_heights: file.stable_heights.unwrap_or(3),
         crypto: file.crypto,
+        network: file.network,
         byzantine: file.byzantine.iter().map(|b| *b.get_ref()).collect(),
         beyond_one_third: file.beyond_one_third,
         timeouts: overlay(source, &TIMEOUTS, file.timeouts.as_ref())?,
@@ -288,6 +291,8 @@ fn check(source: &Source<'_>, file: &File, plan: &Plan) -> Result<(), Invalid> {
             "bytes_per_second is at least 1; leave it out for no limit".to_owned(),
         );
     }
+    let fits = plan.check_network().and_then(|()| plan.check_instances());
+    fits.or_else(|text| wrong(0, text.to_owned()))?;
     check_overrides(source, file)?;
     check_nodes(source, file, plan)?;
     check_power(source, file, plan)

@@ -25,7 +25,7 @@ use crate::nemesis::{EmptyBlocksMs, Plan};
 
 /// A bound for the time until the core has decided `plan.stable_heights` more heights, if its
 /// members are at most `behind` heights apart and have reached `round`.
-pub(super) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u64) -> Span {
+pub(crate) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u64) -> Span {
     let gossip = plan.gossip();
     let delay = Span::micros(plan.link.latency_us.max).plus(Span::micros(4 * plan.sync_us.max));
     // Announcement, answer, announcement of what is still missing, answer: each may wait for a

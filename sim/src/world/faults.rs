@@ -186,6 +186,7 @@ impl World {
             FaultKind::OldDisk(old) => self.keep_image(index, &old),
             FaultKind::EmptyDisk(empty) => self.wipe(&empty),
             FaultKind::ForeignDisk(foreign) => self.mix_up(&foreign),
+            FaultKind::SecondInstance(second) => self.run_twice(&second),
             FaultKind::Partition { groups, for_ms } => {
                 let cut = Cut::Partition {
                     groups: with_rest(&groups, self.hosts.len()),

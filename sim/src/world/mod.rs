@@ -33,6 +33,8 @@ use engine::{
 };
 
 #[cfg(madsim)]
+pub(crate) use bound::time_to_decide;
+#[cfg(madsim)]
 pub(crate) use host::engine_validator;
 pub use keys::{Cast, Ideal, MAX_NODES};
 use setup::{chain, sync_time};
@@ -244,8 +246,7 @@ impl World {
 
     fn schedule_plan(&mut self) {
         for node in self.nodes() {
-            let late = Span::millis(self.plan.starts_after_ms(node.0));
-            self.queue.push(START.after(late), Pending::Start { node });
+            self.schedule_start(node);
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             if let Some(ms) = faults::begins_at(fault) {
@@ -325,12 +326,7 @@ impl World {
         let logs: Vec<_> = self.hosts.iter().map(|h| LogSizes::of(&h.disk)).collect();
         self.observer.finish(&self.plan, &self.counts, &logs);
         let violation = self.violation.map(|v| *v);
-        let verdict = match (&panic, &violation) {
-            (Some(_), _) => Verdict::Panic,
-            (None, Some(v)) if v.liveness => Verdict::Liveness,
-            (None, Some(_)) => Verdict::Safety,
-            (None, None) => Verdict::Pass,
-        };
+        let verdict = Verdict::of(panic.as_deref(), violation.as_ref());
         let mut oracles = self.judge.checks();
         let progress = self.liveness.as_ref().map_or(0, Liveness::checks);
         oracles.insert("liveness".to_owned(), progress);

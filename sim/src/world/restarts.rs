@@ -1,11 +1,13 @@
-//! Crashes of many nodes or many times, and starts from a disk that is not the node's own.
+//! Crashes of many nodes or many times, starts from a disk that is not the node's own, and second
+//! instances.
 
-use engine::types::PeerId;
+use engine::types::{PeerId, Span};
 
 use crate::{
+    clock::START,
     disk::SimDisk,
-    nemesis::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk, Unsynced},
-    world::World,
+    nemesis::{CrashLoop, CrashMany, EmptyDisk, ForeignDisk, OldDisk, SecondInstance, Unsynced},
+    world::{Pending, World},
 };
 
 impl World {
@@ -69,6 +71,27 @@ impl World {
     pub(super) fn mix_up(&mut self, fault: &ForeignDisk) {
         let image = self.host(PeerId(fault.of)).disk.snapshot();
         self.swap_disk(fault.node, &image, fault.restart_after_ms);
+    }
+
+    /// A node starts for the first time when the plan says; the machine of a second instance not
+    /// before that begins.
+    pub(super) fn schedule_start(&mut self, node: PeerId) {
+        if self.plan.second_of(node.0).is_some() {
+            self.host(node).halted = true;
+            return;
+        }
+        let late = Span::millis(self.plan.starts_after_ms(node.0));
+        self.queue.push(START.after(late), Pending::Start { node });
+    }
+
+    /// A second instance of a node starts, with its key and a copy of its disk.
+    pub(super) fn run_twice(&mut self, fault: &SecondInstance) {
+        let image = self.host(PeerId(fault.node)).disk.snapshot();
+        let on = PeerId(fault.on);
+        let host = self.host(on);
+        host.disk.restore(&image);
+        host.halted = false;
+        self.start(on);
     }
 
     fn swap_disk(&mut self, node: u16, image: &SimDisk, restart_after_ms: u64) {

@@ -52,7 +52,8 @@ impl World {
             | FaultKind::Disk { .. }
             | FaultKind::CrashMany(_)
             | FaultKind::EmptyDisk(_)
-            | FaultKind::ForeignDisk(_) => {}
+            | FaultKind::ForeignDisk(_)
+            | FaultKind::SecondInstance(_) => {}
         }
     }
 

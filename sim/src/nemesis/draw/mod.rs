@@ -12,8 +12,12 @@ mod faults;
 use crate::{
     choice::{Choices, Draw, Stream},
     nemesis::{
-        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, Plan, Script, byzantine,
-        crashes::draw_swap, links::draw_links, reconfigure,
+        Behaviour, Byzantine, CryptoMode, EmptyBlocksMs, Links, NetworkMode, Plan, Script,
+        byzantine,
+        crashes::{draw_second, draw_swap},
+        endpoints,
+        links::draw_links,
+        reconfigure,
     },
 };
 
@@ -34,6 +38,8 @@ pub struct Overrides {
     pub byzantine: Option<u16>,
     /// Which signatures.
     pub crypto: Option<CryptoMode>,
+    /// What carries the messages. Over madsim's endpoints only crashes at a time go wrong.
+    pub network: NetworkMode,
     /// No faults at all: no byzantine validators, no loss, no crashes, perfect clocks.
     pub no_faults: bool,
     /// Allows byzantine power of one third or more.
@@ -95,6 +101,7 @@ pub(super) enum Option_ {
     CrashMany = 104,
     CrashLoop = 105,
     SwapDisk = 106,
+    SecondInstance = 107,
 }
 
 pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
@@ -106,6 +113,15 @@ pub(super) fn swarm(choices: &Choices, option: Option_) -> Draw {
 /// # Errors
 /// If the overrides contradict each other or what is possible; the text says what to do.
 pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
+    let overrides = endpoints::possible(overrides)?;
+    let mut plan = draw_all(seed, &overrides)?;
+    if !plan.network.is_virtual() {
+        plan.keep_what_endpoints_do();
+    }
+    Ok(plan)
+}
+
+fn draw_all(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let choices = Choices::new(seed);
     let powers = draw_powers(&choices, overrides)?;
     let heights = overrides.heights.unwrap_or(HEIGHTS);
@@ -125,6 +141,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         heights: heights - stable_heights,
         stable_heights,
         crypto: overrides.crypto.unwrap_or_default(),
+        network: overrides.network,
         byzantine: draw_byzantine(&choices, &powers, overrides)?,
         block_sync: swarm(&choices, Option_::BlockSync).below(2) == 1,
         retain_blocks: None,
@@ -171,6 +188,7 @@ pub fn draw(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
         plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
         draw_lies(&choices, &mut plan);
         byzantine::draw_script(&choices, &mut plan, height_ms);
+        draw_second(&choices, &mut plan, overrides, height_ms);
     }
     plan.retain_blocks = draw_retain_blocks(&choices, &plan);
     Ok(plan)

@@ -124,22 +124,6 @@ fn a_height_that_nobody_announced_is_filled_in_from_its_parts() {
 }
 
 #[test]
-fn beyond_one_third_forks_are_expected_and_contradictions_of_one_node_are_not() {
-    let mut cluster = setup(4, &[2, 3]);
-    assert!(!cluster.within_one_third);
-    cluster.within_one_third = false;
-    let (mut history, mut chain) = (History::new(cluster), Chain::new(4));
-    let other = changed(&chain, |block| block.header.time = Time(77));
-    let first = chain.next(&[]);
-    history
-        .decide(0, &first, chain.app.hash())
-        .decide(1, &other, chain.app.hash());
-    assert_eq!(history.verdict, Ok(()));
-    history.announce(1, &other, chain.app.hash());
-    assert_eq!(history.fired(), "agreement");
-}
-
-#[test]
 fn invalid_blocks_are_found() {
     type Change = fn(&mut Block);
     let changes: [(Change, &str); 8] = [

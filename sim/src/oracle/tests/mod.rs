@@ -1,5 +1,6 @@
 //! One hand-made violation per oracle, and near misses that must pass.
 
+mod accountability;
 mod barriers;
 mod decisions;
 mod disks;
