@@ -476,3 +476,22 @@ fn wrong_calls_say_what_is_wrong() {
     disk.close(file).unwrap();
     assert!(disk.close(file).is_err());
 }
+
+#[test]
+fn a_machine_stops_at_the_rename_that_it_waits_for_and_at_no_other() {
+    for side in [Side::Before, Side::After] {
+        let mut disk = disk();
+        for name in ["a", "b"] {
+            disk.create(name).unwrap();
+        }
+        disk.stop_at_rename(Some(("log-".to_owned(), side)));
+        disk.rename("a", "other").unwrap();
+        assert!(disk.waits_for_rename() && !disk.is_stopped());
+        assert_eq!(disk.rename("b", "log-1"), Err(StorageError::Crashed));
+        assert!(disk.is_stopped() && !disk.waits_for_rename());
+        let renamed = disk.read_current("log-1").is_some();
+        assert_eq!(renamed, side == Side::After);
+        crash(&mut disk, 1);
+        assert!(!disk.is_stopped());
+    }
+}

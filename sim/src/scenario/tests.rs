@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::{
     choice::{Decision, Stream},
+    disk::Side,
     nemesis::{FaultKind, OwnMessage, Unsynced, When},
 };
 
@@ -55,6 +56,10 @@ at = { node = 1, appends = "precommit", height = 2, round = 4 }
 kind = "crash"
 node = 2
 disk = "lost"
+[[fault]]
+at = { node = 1, cuts = 2, side = "after" }
+kind = "crash"
+node = 1
 "#;
     let faults = parsed(text).unwrap().plan.faults;
     assert_eq!(faults[0].at, When::Time { ms: 5 });
@@ -74,6 +79,12 @@ disk = "lost"
         round: 4,
     };
     assert_eq!(faults[3].at, append);
+    let cut = When::Cut {
+        node,
+        cuts: 2,
+        side: Side::After,
+    };
+    assert_eq!(faults[4].at, cut);
     let crash = FaultKind::Crash {
         node: Some(2),
         restart_after_ms: None,
@@ -98,6 +109,9 @@ fn broken_files_are_answered_with_a_place_and_a_remedy() {
         "why = \"x\"\n[[fault]]\nkind = \"crash\"\n",
         "why = \"x\"\n[[fault]]\nat = { ms = 1 }\nkind = \"crash\"\nnode = 4\n",
         "why = \"x\"\n[[fault]]\nat = { ms = 1 }\nkind = \"partition\"\ngroups = [[0]]\n",
+        "why = \"x\"\n[[fault]]\nat = { node = 1, cuts = 1, call = 2 }\nkind = \"crash\"\n",
+        "why = \"x\"\n[[fault]]\nat = { node = 1, cuts = 1 }\nkind = \"isolate\"\n\
+         node = 1\nfor_ms = 5\n",
         "why = \"x\"\n[timeouts]\npropse = 4\n",
         "why = \"x\"\n[expect]\nverdict = \"passes\"\n",
         "why = \"x\"\n[expect]\nsituations = [\"told_two_storys\"]\n",

@@ -66,6 +66,43 @@ fn each_damage_does_what_its_name_says() {
 }
 
 #[test]
+fn what_is_forged_has_a_right_checksum_and_another_last_byte() {
+    let mut disk = two_files();
+    let before = log(&disk);
+    let strike = disk.damage(1, (Trouble::Forge, "log"), None).unwrap();
+    assert_eq!((strike.trouble, &*strike.path), (Trouble::Forge, "log/0"));
+    let after = log(&disk);
+    let (crc, rest) = after.split_at(4);
+    assert_eq!(crc, crc32c::crc32c(rest).to_le_bytes());
+    let (last, others) = rest.split_last().unwrap();
+    assert_eq!((*last, others), (0, &before[4..before.len() - 1]));
+    crash(&mut disk, 1);
+    assert_eq!(disk.read_current("log/0"), Some(after));
+}
+
+#[test]
+fn a_part_of_an_older_disk_comes_back_and_the_rest_stays() {
+    let mut disk = two_files();
+    let old = disk.snapshot();
+    for path in ["log/0", "state", "log/1"] {
+        if path == "log/1" {
+            disk.create(path).unwrap();
+        }
+        let file = disk.open(path, Access::Write).unwrap();
+        write_all(&mut disk, file, 0, &[3; SECTOR]).unwrap();
+        disk.sync(file).unwrap();
+    }
+    let newer = disk.read_current("state");
+    disk.restore_part(&old, "log");
+    assert_eq!(disk.durable_names(), ["log/0", "state"]);
+    assert_eq!(disk.read_durable("log/0"), old.read_current("log/0"));
+    assert_eq!(disk.read_durable("state"), newer);
+    disk.remove("log/0").unwrap();
+    disk.restore_part(&old, "log");
+    assert_eq!(disk.read_durable("log/0"), old.read_current("log/0"));
+}
+
+#[test]
 fn damage_leaves_alone_what_a_crash_could_still_take() {
     let mut disk = two_files();
     let file = disk.open("log/0", Access::Write).unwrap();
