@@ -3,7 +3,7 @@
 
 #![cfg(madsim)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
 
 use engine::types::{Address, Hash};
 use sim::{
@@ -120,5 +120,38 @@ fn a_run_over_endpoints_is_the_same_run_each_time() {
         let (one, two) = (passes(&plan), passes(&plan));
         assert_eq!(one.digest, two.digest, "seed {seed}");
         assert_eq!(one.oracles, two.oracles);
+    }
+}
+
+/// What the binary says: exit code, result, complaint.
+fn call(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    let output = command.args(arguments).current_dir(directory.path());
+    let output = output.output().expect("the binary starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn the_network_is_a_flag_of_a_run_and_refuses_what_it_cannot_do() {
+    let small = ["--heights", "4", "--crypto", "ideal", "--network", "madsim"];
+    for first in [&["run", "--seed", "3"][..], &["--seed", "3", "--check"]] {
+        let (code, said, complaint) = call(&[first, &small].concat());
+        assert_eq!((code, complaint.as_str()), (Some(0), ""), "{said}");
+        assert!(said.contains("madsim's endpoints") && said.contains("\nPASS   4 heights"));
+    }
+    for (more, remedy) in [
+        (&["--byzantine", "1"][..], "leave out --byzantine"),
+        (&["--beyond-one-third"], "leave out --byzantine"),
+        (&["--crash-everywhere"], "not at a storage call"),
+    ] {
+        let (code, said, complaint) = call(&[&["run", "--seed", "3"], more, &small].concat());
+        assert_eq!((code, said.as_str()), (Some(2), ""), "{complaint}");
+        assert!(complaint.contains(remedy), "{complaint}");
     }
 }

@@ -287,6 +287,56 @@ fn a_swapped_disk_needs_power_to_spare() {
     assert!(scenario::parse(Path::new("test.toml"), &off).is_ok());
 }
 
+#[test]
+fn a_key_on_two_machines_signs_for_both_and_the_others_go_on() {
+    let text = "powers = [1, 1, 1, 1, 0]\n[[fault]]\nat = { ms = 150 }\n\
+                kind = \"second_instance\"\nnode = 3\non = 4\n";
+    let outcome = run(text);
+    assert!(!outcome.plan.is_correct(3) && !outcome.plan.is_correct(4));
+    let begins = START.after(Span::millis(150));
+    let on_four = outcome.trace.iter().filter(|e| e.node == Some(PeerId(4)));
+    let first = on_four.clone().next().map(|e| (e.time, &e.what));
+    assert!(
+        matches!(first, Some((time, What::Started { height, .. })) if time == begins && height.0 > 0)
+    );
+    let decides = |e: &Event| matches!(e.what, What::Decided { .. });
+    assert!(on_four.clone().any(decides), "it works");
+    let ever_stopped = |e: &Event| e.node == Some(PeerId(3)) && matches!(e.what, What::Crashed);
+    assert!(
+        !outcome.trace.iter().any(ever_stopped),
+        "the first instance goes on"
+    );
+    // Switched off, the machine is an observer with its own key.
+    let off = run(&text.replace("on = 4", "on = 4\noff = true"));
+    assert!(off.plan.is_correct(3) && off.plan.is_correct(4));
+    let starts = off.trace.iter().find(|e| e.node == Some(PeerId(4)));
+    assert_eq!(starts.map(|e| e.time), Some(START));
+}
+
+#[test]
+fn a_second_instance_needs_a_machine_of_its_own_and_power_to_spare() {
+    let fault = "[[fault]]\nat = { ms = 0 }\nkind = \"second_instance\"\nnode = 1\non = 4\n";
+    let wrong = |head: &str, faults: &str| {
+        let text = format!("why = \"x\"\n{head}\n{faults}");
+        let error = scenario::parse(Path::new("test.toml"), &text).expect_err(head);
+        error.to_string()
+    };
+    let own = "a node of its own with power 0";
+    assert!(wrong("powers = [1, 1, 1, 1, 1]", fault).contains(own));
+    let five = "powers = [1, 1, 1, 1, 0]";
+    assert!(wrong(five, &fault.replace("node = 1", "node = 4")).contains(own));
+    assert!(
+        wrong(
+            five,
+            &format!("{fault}{}", fault.replace("node = 1", "node = 2"))
+        )
+        .contains(own)
+    );
+    let liar = format!("{five}\nbyzantine = [{{ node = 1, behaviour = \"silent\" }}]");
+    assert!(wrong(&liar, fault).contains("not byzantine otherwise"));
+    assert!(wrong("powers = [1, 1, 1, 0, 0]", fault).contains("one third"));
+}
+
 /// Plans of seeds that have a fault of each kind.
 fn of_each_kind() -> Vec<(&'static str, Plan)> {
     let mut found: Vec<(&'static str, Plan)> = Vec::new();

@@ -7,6 +7,8 @@
 
 #[cfg(madsim)]
 mod endpoints;
+#[cfg(madsim)]
+mod stage;
 
 use std::{
     cell::Cell,
