@@ -113,8 +113,8 @@ pub enum RepairOutcome {
     },
 }
 
-/// Cuts a torn tail off the last segment, after copying the segment to `<name>.broken`. Memory holds
-/// one piece of the segment and at least one record.
+/// Cuts a torn tail off the last segment, after copying the segment to `<name>.broken`. Memory
+/// holds one piece of the segment and at least one record.
 ///
 /// # Errors
 /// `CorruptInterior`, `CrcMismatch` and the like if the log does not end in a torn tail: damage is
