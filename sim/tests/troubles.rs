@@ -295,10 +295,9 @@ fn a_key_on_two_machines_signs_for_both_and_the_others_go_on() {
     assert!(!outcome.plan.is_correct(3) && !outcome.plan.is_correct(4));
     let begins = START.after(Span::millis(150));
     let on_four = outcome.trace.iter().filter(|e| e.node == Some(PeerId(4)));
-    let first = on_four.clone().next().map(|e| (e.time, &e.what));
-    assert!(
-        matches!(first, Some((time, What::Started { height, .. })) if time == begins && height.0 > 0)
-    );
+    let starts = |e: &&Event| matches!(e.what, What::Started { height, .. } if height.0 > 0);
+    let first = on_four.clone().find(starts).expect("it starts");
+    assert_eq!(first.time, begins);
     let decides = |e: &Event| matches!(e.what, What::Decided { .. });
     assert!(on_four.clone().any(decides), "it works");
     let ever_stopped = |e: &Event| e.node == Some(PeerId(3)) && matches!(e.what, What::Crashed);

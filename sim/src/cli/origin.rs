@@ -109,8 +109,8 @@ mod tests {
             no_faults: true,
             beyond_one_third: true,
         };
-        let text = "--seed 5 --validators 7 --heights 3 --byzantine 2 --crypto ideal --network madsim \
-                    --no-faults --beyond-one-third";
+        let text = "--seed 5 --validators 7 --heights 3 --byzantine 2 --crypto ideal --network \
+                    madsim --no-faults --beyond-one-third";
         assert_eq!(seed(5, &all).again, text);
         let real = Overrides {
             crypto: Some(CryptoMode::Ed25519),

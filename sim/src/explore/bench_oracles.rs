@@ -1,5 +1,5 @@
-//! Measures what judging costs: runs are recorded, and their events judged again, by all oracles, by
-//! none, and by each alone. Prints nothing.
+//! Measures what judging costs: runs are recorded, and their events judged again, by all oracles,
+//! by none, and by each alone. Prints nothing.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

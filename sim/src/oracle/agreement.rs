@@ -7,8 +7,8 @@
 //! Source: S1 and S2; agreement of "The latest gossip on BFT consensus", section 2; `Agreement` of
 //! `TendermintAcc_004_draft.tla`; `classic_safety` of `ivy-proofs/classic_safety.ivy`.
 //!
-//! Cost: one comparison per decision. Beyond one third of byzantine power agreement is not promised;
-//! a fork is reported all the same, with those whom it convicts.
+//! Cost: one comparison per decision. Beyond one third of byzantine power agreement is not
+//! promised; a fork is reported all the same, with those whom it convicts.
 
 use engine::types::{Height, VoteKind};
 

@@ -1,13 +1,13 @@
 //! What a third of the correct power is locked on, nobody else overtakes.
 //!
-//! Statement: once correct nodes with at least one third of the power have precommitted a block in a
-//! round, no other block gets prevotes of more than two thirds in a later round of that height, over
-//! all authentic votes of the run, whoever holds them.
+//! Statement: once correct nodes with at least one third of the power have precommitted a block in
+//! a round, no other block gets prevotes of more than two thirds in a later round of that height,
+//! over all authentic votes of the run, whoever holds them.
 //!
 //! Source: G1; `PrecommitsLockValue` of `TendermintAccInv_004_draft.tla`; lemma 3 and the proof of
 //! agreement in "The latest gossip on BFT consensus". Those outside the third have at most two
-//! thirds, so one of the locked has given its vote away. This fires a round before two decisions can
-//! differ.
+//! thirds, so one of the locked has given its vote away. This fires a round before two decisions
+//! can differ.
 //!
 //! Needs byzantine power below one third. Cost: a walk over the members per vote, one over the
 //! height's rounds when a block has a quorum of prevotes.
@@ -24,8 +24,8 @@ use crate::trace::Event;
 
 const RULE: Rule = Rule {
     name: "lock_holds",
-    rule: "G1: no other block gets a polka once correct nodes with 1/3 of the power have precommitted \
-           one (TendermintAccInv_004_draft.tla: PrecommitsLockValue)",
+    rule: "G1: no other block gets a polka once correct nodes with 1/3 of the power have \
+           precommitted one (TendermintAccInv_004_draft.tla: PrecommitsLockValue)",
 };
 
 /// Judges locks of many against polkas.

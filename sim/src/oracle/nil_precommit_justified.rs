@@ -5,8 +5,8 @@
 //! prevotes for anything from more than two thirds.
 //!
 //! Source: L6; lines 44 and 61 of "The latest gossip on BFT consensus"; `l_44` and `l_61` of
-//! `ivy-proofs/abstract_tendermint.ivy`. A node that gives up sooner breaks no safety, but it may do
-//! so for ever: with it nothing is decided although all are connected.
+//! `ivy-proofs/abstract_tendermint.ivy`. A node that gives up sooner breaks no safety, but it may
+//! do so for ever: with it nothing is decided although all are connected.
 //!
 //! Which timeout it was is not seen from outside; any timeout of consensus counts. Judged when the
 //! precommit is written to the log. Cost: one sum of powers per precommit, and one per round when a

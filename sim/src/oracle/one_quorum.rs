@@ -24,8 +24,8 @@ use crate::trace::Event;
 
 const RULE: Rule = Rule {
     name: "one_quorum",
-    rule: "G2: one value has a quorum of prevotes in a round, one block a quorum of precommits at a \
-           height (classic_safety.ivy)",
+    rule: "G2: one value has a quorum of prevotes in a round, one block a quorum of precommits \
+           at a height (classic_safety.ivy)",
 };
 
 /// Judges all votes of the run together.

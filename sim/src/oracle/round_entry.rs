@@ -1,12 +1,13 @@
 //! A round is entered with the others, or when the round before it has come to nothing.
 //!
 //! Statement: a correct node signs in a round r > 0 only if it has seen votes of round r from more
-//! than one third of the power, or if a timeout has reached it after it had seen precommits of round
-//! r - 1 from more than two thirds.
+//! than one third of the power, or if a timeout has reached it after it had seen precommits of
+//! round r - 1 from more than two thirds.
 //!
 //! Source: L7; lines 55 and 65 of "The latest gossip on BFT consensus"; `TypeOK` with
-//! `AllNoFutureMessagesSent` of `TendermintAccInv_004_draft.tla`. Nodes that leave a round when they
-//! like run apart, and byzantine power below one third could lead them through rounds for ever.
+//! `AllNoFutureMessagesSent` of `TendermintAccInv_004_draft.tla`. Nodes that leave a round when
+//! they like run apart, and byzantine power below one third could lead them through rounds for
+//! ever.
 //!
 //! Judged at the first sign of what was signed. Own votes count as soon as they bind the node, so
 //! only its first act in a round is judged. Cost: two sums of powers per round of a node.
@@ -22,8 +23,8 @@ use crate::trace::Event;
 
 const RULE: Rule = Rule {
     name: "round_entry",
-    rule: "L7: a node goes to a round that more than 1/3 of the power is in, or after more than 2/3 \
-           precommits of the round before and a timeout (arXiv 1807.04938: L55, L65)",
+    rule: "L7: a node goes to a round that more than 1/3 of the power is in, or after more than \
+           2/3 precommits of the round before and a timeout (arXiv 1807.04938: L55, L65)",
 };
 
 /// Judges where nodes go.

@@ -248,8 +248,8 @@ impl HeightSeen {
         }
     }
 
-    /// Whether a timeout has reached a node after it had seen a quorum of these votes, whatever they
-    /// are for.
+    /// Whether a timeout has reached a node after it had seen a quorum of these votes, whatever
+    /// they are for.
     pub(super) fn has_waited(&self, node: usize, (kind, round): (VoteKind, u32)) -> bool {
         self.find(round)
             .is_ok_and(|at| self.rounds[at].tally(kind).waited & only(node) != 0)

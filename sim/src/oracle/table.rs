@@ -119,7 +119,7 @@ pub const ORACLES: [(&str, &str, &str); 26] = [
     ),
     (
         "one_quorum",
-        "over all votes of the run, one value has a polka in a round, one block a commit at a height",
+        "over all votes of a run, one value has a polka in a round, one block a commit at a height",
         "G2; classic_safety.ivy: quorums intersect",
     ),
     (

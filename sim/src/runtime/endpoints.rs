@@ -343,8 +343,10 @@ impl Node {
     }
 
     fn fire(&self, timer: Timer, armed: u64) {
-        let due = lock(&self.shared).machines[self.index].armed[place(timer)] == armed;
-        if due {
+        let mut stage = lock(&self.shared);
+        if stage.machines[self.index].armed[place(timer)] == armed {
+            stage.emit(self.index, What::fired(timer));
+            drop(stage);
             self.input(Input::Fire(timer));
         }
     }

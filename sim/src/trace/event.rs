@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::{
     codec::Frame,
     consensus::{Decision, Notice},
-    node::Entry,
+    node::{Entry, Timer},
     privval::SignSlot,
     types::{Hash, Height, Lsn, PeerId, Time},
 };
@@ -24,6 +24,19 @@ pub struct Event {
     pub node: Option<PeerId>,
     /// What happened.
     pub what: What,
+}
+
+impl What {
+    /// A timer of a node fired.
+    #[must_use]
+    pub fn fired(timer: Timer) -> Self {
+        let timer = match timer {
+            Timer::Consensus => "consensus",
+            Timer::Gossip => "gossip",
+            Timer::BlockSync => "blocksync",
+        };
+        Self::Fired { timer }
+    }
 }
 
 /// What a node stores of a decision.

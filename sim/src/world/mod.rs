@@ -504,13 +504,8 @@ impl World {
 
     fn fire(&mut self, node: PeerId, timer: Timer, armed: u64) {
         if self.host(node).is_armed(timer, armed) {
-            let name = match timer {
-                Timer::Consensus => "consensus",
-                Timer::Gossip => "gossip",
-                Timer::BlockSync => "blocksync",
-            };
             self.host(node).fired(timer);
-            self.emit(Some(node), What::Fired { timer: name });
+            self.emit(Some(node), What::fired(timer));
             self.input(node, Input::Fire(timer));
         }
     }

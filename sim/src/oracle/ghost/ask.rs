@@ -136,8 +136,8 @@ impl Ghost {
         member.is_some_and(|member| member.correct)
     }
 
-    /// Whether a timeout has reached a node after it had seen a quorum of these votes, whatever they
-    /// are for.
+    /// Whether a timeout has reached a node after it had seen a quorum of these votes, whatever
+    /// they are for.
     pub(in crate::oracle) fn has_waited(
         &self,
         node: usize,

@@ -122,6 +122,7 @@ fn an_old_segment_that_somebody_holds_stays_and_harms_nobody() {
     let after = |path: &str| {
         let mut history = History::new(setup(4, &[]));
         history.start(1, 0).append(1, &vote).sync(1);
+        history.nil_polka(1, (1, 0));
         history.happens(1, held(path)).happens(1, done());
         history.append(1, &precommit(1, (1, 0), None)).sync(1);
         history.fired()

@@ -1,10 +1,10 @@
 //! An abstract Tendermint of four validators at one height, explored by `stateright`.
 //!
-//! The machine is the one of "The latest gossip on BFT consensus" without message passing: a correct
-//! node may act on any vote that was ever cast, at any later time, and a timeout may fire whenever
-//! its condition holds. One validator is byzantine and has no state: each guard counts a vote of it
-//! for whatever helps, and in its turn it proposes anything. So a guard needs the votes of two
-//! correct nodes where the paper says 2f + 1, and of one where it says f + 1.
+//! The machine is the one of "The latest gossip on BFT consensus" without message passing: a
+//! correct node may act on any vote that was ever cast, at any later time, and a timeout may fire
+//! whenever its condition holds. One validator is byzantine and has no state: each guard counts a
+//! vote of it for whatever helps, and in its turn it proposes anything. So a guard needs the votes
+//! of two correct nodes where the paper says 2f + 1, and of one where it says f + 1.
 //!
 //! Each step of the machine can be told to the judges as events (`tests/refinement.rs`).
 

@@ -1,5 +1,5 @@
-//! The judges look at runs of the abstract machine: none fires while all rules hold, and with a rule
-//! broken the right one does, and no other.
+//! The judges look at runs of the abstract machine: none fires while all rules hold, and with a
+//! rule broken the right one does, and no other.
 
 use std::collections::BTreeSet;
 
