@@ -463,23 +463,13 @@ fn a_schedule_that_is_broken_missing_or_no_directory_is_refused() {
 #[test]
 fn a_sweep_that_misses_a_required_marker_exits_with_1_and_names_it() {
     let said = with(&["sweep", "--seeds", "0..3", "--require-markers"], &[]);
-    assert_eq!(said.code, 1, "{}", said.out);
-    assert!(
-        said.out.starts_with("FAIL   3 seeds passed, but "),
-        "{}",
-        said.out
-    );
-    let missed = said.out.lines().find(|line| line.contains(" missed "));
-    assert!(
-        missed.unwrap().contains("evidence_committed"),
-        "{}",
-        said.out
-    );
-    let never = said
-        .out
-        .lines()
-        .find(|line| line.trim_start().starts_with("never "));
-    assert!(never.unwrap().contains("old_disk"), "{}", said.out);
+    let out = &said.out;
+    assert_eq!(said.code, 1, "{out}");
+    assert!(out.starts_with("FAIL   3 seeds passed, but "), "{out}");
+    let line = |name: &str| out.lines().find(|l| l.trim_start().starts_with(name));
+    let (missed, never) = (line("missed ").unwrap(), line("never ").unwrap());
+    assert!(missed.contains("evidence_committed"), "{out}");
+    assert!(never.contains("old_disk"), "{out}");
     assert_eq!(with(&["sweep", "--seeds", "0..3"], &[]).code, 0);
 }
 

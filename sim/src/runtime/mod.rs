@@ -47,26 +47,18 @@ const THREAD: &str = "run";
 const STACK_BYTES: usize = 8 << 20;
 
 fn contained(plan: Plan, options: RunOptions) -> Outcome {
+    if let Err(why) = plan.check_network() {
+        return harness_failure(&plan, why);
+    }
+    #[cfg(madsim)]
     if !plan.network.is_virtual() {
-        return over_endpoints(plan, options);
+        return endpoints::run(plan, options.trace);
     }
     #[cfg(madsim)]
     if !options.plain {
         return in_madsim(plan, options);
     }
     observed(World::new(plan, options), &mut |_| {})
-}
-
-/// A run over madsim's endpoints is never without madsim.
-fn over_endpoints(plan: Plan, options: RunOptions) -> Outcome {
-    if let Err(why) = plan.check_network() {
-        return harness_failure(&plan, why);
-    }
-    #[cfg(madsim)]
-    let outcome = endpoints::run(plan, options.trace);
-    #[cfg(not(madsim))]
-    let outcome = harness_failure(&plan, "there is no madsim");
-    outcome
 }
 
 /// The driver task: before anything happens at a new time, madsim's clock is moved there.

@@ -127,12 +127,12 @@ impl Told {
         let signature = |by: usize| {
             let voted = state[by].precommits[usize::from(round)] == Some(value);
             let vote = precommit(by, (1, u32::from(round)), Some(decision.id));
-            match vote {
-                Message::Vote(vote) if voted || by == self.model.byzantine => {
-                    CommitSig::Block(vote.signature)
-                }
-                _ => CommitSig::Absent,
+            if let Message::Vote(vote) = vote
+                && (voted || by == self.model.byzantine)
+            {
+                return CommitSig::Block(vote.signature);
             }
+            CommitSig::Absent
         };
         let signatures: Vec<CommitSig> = (0..4).map(signature).collect();
         Commit {
