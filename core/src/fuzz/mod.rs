@@ -3,7 +3,7 @@
 //! engine's interface; nothing else uses this room.
 //!
 //! What a target compares with is written here a second time, as simply as possible. Signatures are
-//! [`toy`] ones, so that inputs cost microseconds.
+//! `toy` ones, so that inputs cost microseconds.
 
 mod decoders;
 mod disks;
