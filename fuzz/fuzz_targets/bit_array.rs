@@ -1,4 +1,6 @@
 //! `bit_array` of `engine::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("bit_array", bytes));
+use engine::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "bit_array", bytes));

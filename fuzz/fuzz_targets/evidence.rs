@@ -1,4 +1,6 @@
 //! `evidence` of `engine::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("evidence", bytes));
+use engine::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "evidence", bytes));

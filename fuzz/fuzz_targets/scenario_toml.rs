@@ -1,4 +1,6 @@
 //! `scenario_toml` of `sim::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("scenario_toml", bytes));
+use sim::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "scenario_toml", bytes));

@@ -1,4 +1,6 @@
 //! `schedule` of `sim::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("schedule", bytes));
+use sim::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "schedule", bytes));

@@ -1,4 +1,6 @@
 //! `vote_set` of `engine::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("vote_set", bytes));
+use engine::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "vote_set", bytes));

@@ -1,4 +1,6 @@
 //! `wal_names` of `engine::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("wal_names", bytes));
+use engine::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "wal_names", bytes));

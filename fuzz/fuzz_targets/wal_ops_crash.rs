@@ -1,4 +1,6 @@
 //! `wal_ops_crash` of `engine::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("wal_ops_crash", bytes));
+use engine::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "wal_ops_crash", bytes));

@@ -129,6 +129,6 @@ pub struct RunOptions {
     pub trace: bool,
     /// Run without the madsim containment (always so where madsim is not compiled in).
     pub plain: bool,
-    /// An oracle that stays away: to see what the others notice without it.
-    pub without: Option<&'static str>,
+    /// Oracles that stay away: to see what the others notice without them.
+    pub without: &'static [&'static str],
 }

@@ -482,6 +482,8 @@ fn help_lists_what_is_judged_and_what_must_be_reached() {
             assert!(invariants.out.contains(part), "{part}");
         }
     }
+    let written = std::fs::read_to_string(root().join("docs/INVARIANTS.md")).unwrap();
+    assert!(written.contains(&call(&["help", "invariants", "--markdown"]).out));
     let markers = call(&["help", "markers"]);
     for marker in sim::markers::Marker::ALL {
         assert!(markers.out.contains(marker.sentence()), "{marker}");

@@ -145,7 +145,9 @@ fn segment(directory: &Path, node: &str) -> PathBuf {
     let names = fs::read_dir(log)
         .expect("a directory")
         .map(|entry| entry.expect("a directory").path());
-    names.max().expect("a directory")
+    // A file that is prepared for the next segment is none yet.
+    let segments = names.filter(|path| path.extension().is_some_and(|end| end == "wal"));
+    segments.max().expect("a segment")
 }
 
 #[test]

@@ -16,7 +16,7 @@ use sim::{
 const TRACED: RunOptions = RunOptions {
     trace: true,
     plain: false,
-    without: None,
+    without: &[],
 };
 
 /// What a seed draws for madsim's endpoints, with few heights.

@@ -57,7 +57,7 @@ fn every_target_has_a_program_and_a_few_small_inputs() {
         let program = root().join(format!("fuzz/fuzz_targets/{name}.rs"));
         let program = fs::read_to_string(program).unwrap();
         assert!(
-            program.contains(&format!("fuzz::run(\"{name}\", bytes)")),
+            program.contains(&format!("fuzz::run(TARGETS, \"{name}\", bytes)")),
             "{name}"
         );
         let dir = root().join("corpus/fuzz").join(&name);

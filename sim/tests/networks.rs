@@ -1,15 +1,12 @@
-//! Whole networks: every run repeats itself, however it is done; what is kept stays fixed; whatever
-//! the shape of the cluster and its troubles, all judges are content.
+//! Whole networks: every run repeats itself, however it is done; what is kept stays fixed. Drawn
+//! clusters and troubles are in `properties`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use engine::types::{Hash, Tx};
-use proptest::prelude::*;
 use sim::{
-    nemesis::{
-        Clients, CryptoMode, EmptyBlocksMs, Fault, FaultKind, Link, Links, MinMax, NetworkMode,
-        Overrides, OwnMessage, Plan, Script, TimeoutsMs, Unsynced, When, draw,
-    },
+    nemesis::{CryptoMode, Overrides, Plan, draw},
     outcome::{Outcome, RunOptions, Verdict},
     runtime, scenario,
     trace::{self, What},
@@ -44,7 +41,9 @@ fn transcript(plan: &Plan) -> String {
         },
     );
     let mut text = Vec::new();
-    trace::write_text(&mut text, &outcome, &trace::Filter::default()).expect("writing into memory");
+    let all = trace::Filter::default();
+    let header = trace::Header::of(&outcome, &all);
+    trace::write_text(&mut text, &header, trace::lines(&outcome), &all).expect("memory");
     let text = String::from_utf8(text).expect("text");
     let telling = |line: &&str| {
         ["◆", "✗", "○", "▼", "▲", "♥"]
@@ -157,189 +156,23 @@ fn every_scenario_tells_the_same_story() {
     }
 }
 
-/// Each was written down when it showed a bug that has been fixed since.
 #[test]
-fn kept_schedules_stay_fixed() {
-    let mut files: Vec<_> = std::fs::read_dir(root().join("corpus/schedules"))
-        .expect("kept schedules")
-        .map(|entry| entry.expect("readable").path())
+fn every_scenario_names_a_bug_that_it_must_fail_with() {
+    for path in scenario::files(&root().join("scenarios")).expect("scenarios") {
+        let scenario = scenario::load(&path).expect("a valid scenario");
+        assert!(!scenario.broken_by.is_empty(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_kept_schedule_is_listed() {
+    let list = root().join(sim::corpus::SEEDS);
+    let kept = sim::corpus::kept(&list).expect("a valid list");
+    let listed: BTreeSet<_> = kept
+        .iter()
+        .filter_map(|run| run.schedule_path(&list))
         .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    for path in files {
-        let plan = scenario::load_schedule(&path)
-            .expect("a valid schedule")
-            .plan;
-        let outcome = run(&plan);
-        let shown = path.display();
-        assert_eq!(
-            outcome.verdict,
-            Verdict::Pass,
-            "{shown}: {:?}",
-            outcome.violations
-        );
-    }
-}
-
-fn a_fault(nodes: u16) -> impl Strategy<Value = Fault> {
-    let node = 0..nodes;
-    let kinds = prop_oneof![
-        (1..nodes, 50u64..2_000).prop_map(move |(cut, for_ms)| FaultKind::Partition {
-            groups: vec![(0..cut).collect(), (cut..nodes).collect()],
-            for_ms,
-        }),
-        (node.clone(), node.clone(), 50u64..2_000).prop_map(|(from, to, for_ms)| {
-            FaultKind::OneWay {
-                from: vec![from],
-                to: vec![to],
-                for_ms,
-            }
-        }),
-        (
-            node.clone(),
-            prop::option::of(1u64..1_500),
-            prop_oneof![
-                Just(Unsynced::Torn),
-                Just(Unsynced::Lost),
-                Just(Unsynced::Kept)
-            ],
-        )
-            .prop_map(|(node, restart_after_ms, disk)| FaultKind::Crash {
-                node: Some(node),
-                restart_after_ms,
-                disk,
-            }),
-    ];
-    let messages = prop_oneof![
-        Just(OwnMessage::Proposal),
-        Just(OwnMessage::Prevote),
-        Just(OwnMessage::Precommit)
-    ];
-    let at = prop_oneof![
-        (0u64..4_000).prop_map(|ms| When::Time { ms }),
-        (node.clone(), messages.clone(), 1u64..6, 0u32..2).prop_map(
-            |(node, appends, height, round)| When::Append {
-                node,
-                appends,
-                height,
-                round
-            }
-        ),
-        (node, messages, 1u64..6, 0u32..2).prop_map(|(node, sends, height, round)| When::Own {
-            node,
-            sends,
-            height,
-            round
-        }),
-    ];
-    (at, kinds).prop_map(|(at, kind)| Fault {
-        at,
-        kind,
-        off: false,
-    })
-}
-
-#[expect(clippy::too_many_lines, reason = "a plan has as many fields")]
-fn a_plan() -> impl Strategy<Value = Plan> {
-    (1usize..8).prop_flat_map(|nodes| {
-        let count = u16::try_from(nodes).expect("few nodes");
-        (
-            any::<u64>(),
-            prop::collection::vec(1u64..20, nodes),
-            prop::collection::vec(a_fault(count.max(2)), 0..if nodes == 1 { 1 } else { 6 }),
-            (1u64..30_000, 0u64..60_000, 0u32..100_000, 0u32..100_000),
-            (
-                1u64..5,
-                any::<bool>(),
-                prop::collection::vec(-3_000i64..3_000, nodes),
-                any::<bool>(),
-                prop::collection::vec(0u64..2_000, 0..2),
-            ),
-        )
-            .prop_map(
-                |(seed, powers, faults, (min, more, loss_ppm, duplicate_ppm), rest)| {
-                    let (slack, skip_commit, clock_offsets_ms, block_sync, starts_late_ms) = rest;
-                    let max = min + more;
-                    let wait = (max / 1_000 + 5) * slack;
-                    let timeouts = TimeoutsMs {
-                        propose: 2 * wait,
-                        prevote: wait,
-                        precommit: wait,
-                        delta: wait,
-                        commit: wait,
-                        skip_commit,
-                        empty_blocks: EmptyBlocksMs::Always,
-                    };
-                    let latency_us = MinMax { min, max };
-                    let nodes = u16::try_from(powers.len()).expect("few nodes");
-                    Plan {
-                        seed,
-                        heights: 5,
-                        stable_heights: 3,
-                        crypto: CryptoMode::Ideal,
-                        network: NetworkMode::Virtual,
-                        byzantine: Vec::new(),
-                        beyond_one_third: false,
-                        timeouts,
-                        link: Link {
-                            latency_us,
-                            loss_ppm,
-                            duplicate_ppm,
-                            bytes_per_second: None,
-                        },
-                        segment_bytes: None,
-                        links: Links::default(),
-                        sync_us: MinMax {
-                            min: 50,
-                            max: 3_000,
-                        },
-                        clock_offsets_ms,
-                        block_sync,
-                        retain_blocks: None,
-                        starts_late_ms,
-                        tx_every_ms: 50,
-                        clients: Clients::default(),
-                        faults_end_ms: 8_000,
-                        changes: Vec::new(),
-                        params: Vec::new(),
-                        overrides: Vec::new(),
-                        faults: faults
-                            .into_iter()
-                            .filter(|f| names_nodes_below(f, nodes))
-                            .collect(),
-                        script: Script::default(),
-                        powers,
-                    }
-                },
-            )
-    })
-}
-
-fn names_nodes_below(fault: &Fault, nodes: u16) -> bool {
-    let named = fault.kind.nodes();
-    named.iter().all(|node| *node < nodes)
-}
-
-/// Fewer cases than usual, for each is a whole network; `PROPTEST_CASES` says otherwise.
-fn few_cases() -> ProptestConfig {
-    let usual = ProptestConfig::default();
-    let cases = if usual.cases == 256 { 64 } else { usual.cases };
-    ProptestConfig { cases, ..usual }
-}
-
-proptest! {
-    #![proptest_config(few_cases())]
-
-    #[test]
-    fn any_cluster_survives_any_trouble(plan in a_plan()) {
-        let outcome = run(&plan);
-        prop_assert_eq!(
-            outcome.verdict,
-            Verdict::Pass,
-            "{:?} {:?}\n{}",
-            outcome.violations,
-            outcome.panic,
-            toml::to_string(&plan).unwrap_or_default()
-        );
-    }
+    let files = std::fs::read_dir(sim::corpus::schedules(&list)).expect("kept schedules");
+    let files: BTreeSet<_> = files.map(|entry| entry.expect("readable").path()).collect();
+    assert_eq!(listed, files);
 }

@@ -21,7 +21,21 @@ pub struct Decoder {
     /// Decodes and forgets.
     pub decode: fn(&[u8]),
     /// The most bytes it may ask for in all, given back ones included.
-    pub limit: fn(&[u8]) -> usize,
+    limit: fn(&[u8]) -> usize,
+}
+
+impl Decoder {
+    /// Judges how many bytes of memory it has asked for.
+    ///
+    /// # Panics
+    /// If these are more than the input allows.
+    pub fn allows(&self, bytes: &[u8], asked: usize) {
+        let limit = (self.limit)(bytes);
+        assert!(
+            asked <= limit,
+            "{asked} bytes asked for, {limit} are allowed"
+        );
+    }
 }
 
 /// The decoders whose memory is measured.

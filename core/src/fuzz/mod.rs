@@ -16,11 +16,13 @@ mod messages;
 mod sets;
 mod solo;
 mod stage;
+mod states;
 mod toy;
 mod votes;
 mod witness;
 
 pub use decoders::{DECODERS, Decoder};
+pub use states::{MARKS, mark_way, take as take_marks};
 
 /// A target: does with the bytes what its name says, and panics if anything is wrong.
 pub type Target = fn(&[u8]);

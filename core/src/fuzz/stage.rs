@@ -9,6 +9,7 @@ use std::{
 use super::{
     live::Live,
     solo::{DIR, store_config},
+    states::{State, went},
     toy::{Checks, Toy, keys_of, members, toys},
     witness::Witness,
 };
@@ -105,8 +106,10 @@ impl Stage {
 
     pub(super) fn input(&mut self, input: Input) {
         let mut out = Vec::new();
+        let from = State::of(self.node.consensus());
         self.node.step(self.now, input, &mut out);
         self.carry_out(out);
+        went(from, State::of(self.node.consensus()));
         let at = self.node.consensus().at();
         (self.live.height, self.live.round) = (at.height, at.round);
     }

@@ -310,15 +310,28 @@ fn entry(u: &mut Unstructured<'_>, commit: &Commit, key: &Toy) -> Result<(Commit
         0..=159 => (CommitSig::Block(signed(block)), true),
         160..=191 => (CommitSig::Absent, true),
         192..=223 => (CommitSig::Nil(signed(None)), true),
-        224..=231 => (CommitSig::Nil(signed(block)), false),
-        232..=239 => (CommitSig::Block(signed(None)), false),
-        240..=247 => (CommitSig::Block(signed(Some(id(2)))), false),
+        224..=227 => (CommitSig::Nil(signed(block)), false),
+        228..=231 => (CommitSig::Block(signed(None)), false),
+        232..=235 => (CommitSig::Block(signed(Some(id(2)))), false),
+        236..=247 => (CommitSig::Block(elsewhere(given, commit, key)), false),
         248..=255 => {
             let Signature(mut bytes) = signed(block);
             bytes[usize::from(given % 64)] ^= u.arbitrary::<u8>()?.max(1);
             (CommitSig::Block(Signature(bytes)), false)
         }
     })
+}
+
+/// A signature for the same block that holds for another round, height, chain, or validator.
+fn elsewhere(given: u8, commit: &Commit, key: &Toy) -> Signature {
+    let (mut moved, mut chain, mut key) = (commit.clone(), ChainId::default(), *key);
+    match given % 4 {
+        0 => moved.round = moved.round.next(),
+        1 => moved.height = moved.height.next(),
+        2 => chain = ChainId::try_from(b"another chain".to_vec()).expect("short"),
+        _ => key = Toy(key.0 + 1),
+    }
+    key.sign(&moved.sign_bytes(&chain, Some(commit.block)))
 }
 
 const AGE: u64 = 3;

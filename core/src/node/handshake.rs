@@ -49,6 +49,13 @@ pub enum StartError {
     /// forgets what led to it may break a lock.
     #[error("the log has lost what was signed last, at {}/{}: restore it", .0.height, .0.round)]
     LogLost(SignSlot),
+    /// A slot of the sign state is unreadable, and the log knows nothing newer than the other one.
+    /// A crash cannot do that, for the log is durable before a slot is written: the slot is
+    /// damaged, and if it was the newer one, the log has lost its end.
+    #[error(
+        "a slot of the sign state is damaged, and the log does not tell what it said: restore it"
+    )]
+    SlotLost,
     /// The stored state was written after the end of this height was durable in the log, and the
     /// log does not hold it: it has lost its end.
     #[error("the log has lost the end of height {0}: restore it")]

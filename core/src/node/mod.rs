@@ -18,6 +18,7 @@ mod own;
 pub mod pool;
 mod record;
 mod recover;
+mod size;
 mod store;
 mod sync;
 mod traces;
@@ -37,6 +38,7 @@ pub(crate) use own::slot_of_own;
 pub use pool::{Pool, PoolError};
 pub use record::{Entry, Record};
 pub use recover::Recovered;
+pub use size::Size;
 pub use store::{MAX_PRUNED, Store, StoreConfig, StoreError};
 pub(crate) use traces::was_used;
 

@@ -139,6 +139,8 @@ impl Store {
         if traces::teach(&mut sign_state, &state.chain, &entries) {
             store.sign.write(storage, &sign_state)?;
             store.sign.sync(storage)?;
+        } else if store.sign.lacks_a_slot() {
+            return Err(StartError::SlotLost);
         }
         let state_height = state.height;
         let found = Recovered {
@@ -233,8 +235,9 @@ impl Store {
     }
 
     /// Carries out a commit: log, block, end of height, application, state, each durable before the
-    /// next; then removes what is not kept. The log comes first, so that a stored block's height
-    /// has a record of its own: an end of height is found by its last record.
+    /// next; then removes what is not kept, and prepares the log's next segment. The log comes
+    /// first, so that a stored block's height has a record of its own: an end of height is found by
+    /// its last record.
     ///
     /// # Errors
     /// What the storage says; the store must not be used again.
@@ -259,7 +262,9 @@ impl Store {
         self.log.release_lock_to(storage, self.ended.index)?;
         self.log.purge(storage)?;
         self.ended = ended;
-        self.prune(storage, state.height)
+        self.prune(storage, state.height)?;
+        // Now there is time: the next height begins after a pause.
+        Ok(self.log.prepare(storage)?)
     }
 
     /// Removes old blocks after a commit, some at once: each time the checkpoint is written.

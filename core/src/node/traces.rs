@@ -62,8 +62,9 @@ pub(super) fn teach(sign: &mut SignState, chain: &ChainId, entries: &[(Lsn, Entr
 pub(crate) fn was_used(storage: &mut dyn Storage, dir: &str) -> Result<bool, StartError> {
     let signed = match SignFile::open(storage, dir) {
         Ok((file, state)) => {
+            let lacks_a_slot = file.lacks_a_slot();
             file.close(storage)?;
-            state.last().is_some()
+            state.last().is_some() || lacks_a_slot
         }
         Err(SignFileError::Storage(StorageError::NotFound { .. })) => false,
         Err(error) => return Err(error.into()),

@@ -163,6 +163,7 @@ pub enum SignFileError {
 pub struct SignFile {
     file: FileId,
     generation: u64,
+    lacks_a_slot: bool,
 }
 
 impl SignFile {
@@ -178,10 +179,12 @@ impl SignFile {
         Ok(Self {
             file,
             generation: 1,
+            lacks_a_slot: false,
         })
     }
 
-    /// Opens the file and reads the newest state.
+    /// Opens the file and reads the newest state that is readable. Whether one may be missing,
+    /// [`SignFile::lacks_a_slot`] says.
     ///
     /// # Errors
     /// `Damaged` if neither slot is readable; otherwise what the storage says.
@@ -190,8 +193,21 @@ impl SignFile {
         let file = storage.open(&path, Access::Write)?;
         let mut bytes = [0; 2 * SLOT_BYTES];
         let read = read_full(storage, file, 0, &mut bytes)?;
-        let (generation, state) = newest(&bytes[..read]).ok_or(SignFileError::Damaged(path))?;
-        Ok((Self { file, generation }, state))
+        let bytes = &bytes[..read];
+        let (generation, state) = newest(bytes).ok_or(SignFileError::Damaged(path))?;
+        let file = Self {
+            file,
+            generation,
+            lacks_a_slot: slots(bytes).count() < 2,
+        };
+        Ok((file, state))
+    }
+
+    /// Whether only one slot was readable when the file was opened. A crash during a write explains
+    /// that, and then the log knows what was written; damage does, too.
+    #[must_use]
+    pub fn lacks_a_slot(&self) -> bool {
+        self.lacks_a_slot
     }
 
     /// Writes a state into the older slot. Durable only after [`SignFile::sync`].
@@ -231,11 +247,15 @@ impl SignFile {
 /// readable.
 #[must_use]
 pub fn newest(bytes: &[u8]) -> Option<(u64, SignState)> {
+    slots(bytes).max_by_key(|(generation, _)| *generation)
+}
+
+/// What the readable slots say.
+fn slots(bytes: &[u8]) -> impl Iterator<Item = (u64, SignState)> {
     let slots = bytes.chunks(SLOT_BYTES).take(2).zip(0u64..);
-    let valid = slots.filter_map(|(slot, place)| {
+    slots.filter_map(|(slot, place)| {
         parse_slot(slot).filter(|(generation, _)| generation % 2 == place)
-    });
-    valid.max_by_key(|(generation, _)| *generation)
+    })
 }
 
 /// One slot: CRC-32C of the rest, length, generation and state, zeros.

@@ -7,14 +7,11 @@
 use std::collections::VecDeque;
 
 use super::create::encode_header;
-use super::directory::{
-    Mode, Segment, TEMPORARY, close_all, create_synced, open_segment, path, retry, segment_names,
-};
+use super::directory::{Mode, Segment, close_all, open_segment, path, retry, segment_names};
 use super::frame::{ENTRY, Encoder, Place, SNAPSHOT, STATE};
+use super::pipeline::Pipeline;
 use super::segment::Tail;
-use super::{
-    Entry, Format, HardState, Options, SegmentName, Snapshot, WalError, payload, segment_name,
-};
+use super::{Entry, Format, HardState, Options, SegmentName, Snapshot, WalError, payload};
 use crate::storage::{FileId, Storage, StorageError, write_all};
 
 /// A log open for writing. Holds the exclusive locks of its segments until they are released or it
@@ -32,6 +29,7 @@ pub struct Appender {
     options: Options,
     /// Locked segments in order; the last one is written to.
     segments: VecDeque<Segment>,
+    pipeline: Pipeline,
     encoder: Encoder,
     /// Where the next record goes.
     offset: u64,
@@ -75,6 +73,7 @@ impl Appender {
                 },
                 file,
             }]),
+            pipeline: Pipeline::default(),
             encoder,
             offset: header,
             synced: header,
@@ -102,6 +101,7 @@ impl Appender {
                 ..options
             },
             segments: segments.into(),
+            pipeline: Pipeline::default(),
             encoder: Encoder::new(tail.format, tail.chain),
             offset: tail.end,
             synced: tail.end,
@@ -184,8 +184,7 @@ impl Appender {
     /// Begins the next segment. Everything written before is durable afterwards.
     ///
     /// The new segment is written under a temporary name, synced and renamed, and the directory is
-    /// synced: a segment with a proper name has a complete header. No file is prepared in advance
-    /// as etcd does, because nothing here runs in the background that could gain time by it.
+    /// synced: a segment with a proper name has a complete header.
     ///
     /// # Errors
     /// `Poisoned`, or what the storage says.
@@ -193,6 +192,20 @@ impl Appender {
         self.check_usable()?;
         let begun = self.begin_segment(storage);
         self.poison_on_error(begun)
+    }
+
+    /// Prepares the file of the next segment, so that the cut that needs it need not wait for a new
+    /// file to be made and filled. Does nothing if one is prepared already. Call it when there is
+    /// time; a log for which nobody does works as well.
+    ///
+    /// # Errors
+    /// `Poisoned`, or what the storage says.
+    pub fn prepare(&mut self, storage: &mut dyn Storage) -> Result<(), WalError> {
+        self.check_usable()?;
+        let (next, preallocate) = (self.next_sequence(), self.options.preallocate_bytes);
+        let prepared =
+            next.and_then(|next| self.pipeline.prepare(storage, &self.dir, next, preallocate));
+        self.poison_on_error(prepared)
     }
 
     /// Gives up the locks of segments that are not needed to read from `index` on, so that they can
@@ -243,6 +256,7 @@ impl Appender {
     /// `Poisoned`, or what the storage says. The files are closed in any case.
     pub fn close(mut self, storage: &mut dyn Storage) -> Result<(), WalError> {
         let synced = self.sync(storage);
+        self.pipeline.close(storage);
         close_all(storage, self.segments.make_contiguous());
         synced
     }
@@ -367,24 +381,28 @@ impl Appender {
             retry(|| storage.set_len(old.file, self.offset))?;
         }
         retry(|| storage.sync(old.file))?;
-        let out_of_names = || StorageError::Io {
-            path: old.file_name(),
-            what: "no sequence number is left".to_owned(),
-        };
         let name = SegmentName {
-            sequence: old.name.sequence.checked_add(1).ok_or_else(out_of_names)?,
+            sequence: self.next_sequence()?,
             index: self.last_index.unwrap_or(0).saturating_add(1),
         };
-        let final_path = path(&self.dir, &segment_name(name.sequence, name.index));
-        let temporary = format!("{final_path}{TEMPORARY}");
         let header = encode_header(&mut self.encoder, &self.metadata, self.state.as_ref(), None);
         let preallocate = self.options.preallocate_bytes;
-        let file = create_synced(storage, &temporary, &header, preallocate)?;
-        self.segments.push_back(Segment { name, file });
+        let taken = self
+            .pipeline
+            .take(storage, &self.dir, name, &header, preallocate);
+        self.segments.push_back(Segment { name, file: taken? });
         self.offset = header.len() as u64;
         self.synced = self.offset;
-        retry(|| storage.rename(&temporary, &final_path))?;
         retry(|| storage.sync_dir(&self.dir))
+    }
+
+    fn next_sequence(&self) -> Result<u64, StorageError> {
+        let last = self.tail();
+        let next = last.name.sequence.checked_add(1);
+        next.ok_or_else(|| StorageError::Io {
+            path: last.file_name(),
+            what: "no sequence number is left".to_owned(),
+        })
     }
 }
 

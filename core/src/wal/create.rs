@@ -1,6 +1,6 @@
 //! How a log begins, and how each of its segments begins.
 
-use super::directory::{TEMPORARY, create_synced, parent, path, retry};
+use super::directory::{self, TEMPORARY, parent, path, retry, write_synced};
 use super::frame::{Encoder, METADATA, Place, SNAPSHOT, STATE};
 use super::{
     Appender, Format, HardState, Options, Snapshot, WalError, native, parse_name, payload,
@@ -71,7 +71,8 @@ fn place_directory(
         created => created?,
     }
     let first = path(&temporary, &segment_name(0, 0));
-    let file = create_synced(storage, &first, header, options.preallocate_bytes)
+    let file = directory::create(storage, &first, options.preallocate_bytes)
+        .and_then(|file| write_synced(storage, &first, file, header))
         .inspect_err(|_| drop(storage.remove_dir_all(&temporary)))?;
     let placed = retry(|| storage.sync_dir(&temporary))
         .and_then(|()| {

@@ -5,7 +5,7 @@ use super::window::PIECE;
 use super::{SegmentName, WalError, parse_name, search_index, segment_name};
 use crate::storage::{Access, FileId, Storage, StorageError};
 
-/// What a segment is called until its header is durable.
+/// What a segment's name ends with until its header is durable.
 pub(super) const TEMPORARY: &str = ".tmp";
 
 /// An open segment.
@@ -148,26 +148,13 @@ pub(super) fn close_all(storage: &mut dyn Storage, segments: &[Segment]) {
     }
 }
 
-/// Writes a new file whose content is durable before it is returned, locked and open. Its name is
-/// not durable yet.
+/// Makes a new file, locked, open, and filled with so many zeros.
 ///
 /// A file of that name can only be the rest of an attempt that a crash ended, so it is replaced.
-pub(super) fn create_synced(
+pub(super) fn create(
     storage: &mut dyn Storage,
     path: &str,
-    bytes: &[u8],
     preallocate: u64,
-) -> Result<FileId, StorageError> {
-    create_filled(storage, path, &mut |storage, file| {
-        fill(storage, file, bytes, preallocate)
-    })
-}
-
-/// The same with what `fill` writes into the new file; it locks and syncs it.
-fn create_filled(
-    storage: &mut dyn Storage,
-    path: &str,
-    fill: &mut dyn FnMut(&mut dyn Storage, FileId) -> Result<(), StorageError>,
 ) -> Result<FileId, StorageError> {
     let created = match retry(|| storage.create(path)) {
         Err(StorageError::AlreadyExists { .. }) => {
@@ -177,27 +164,37 @@ fn create_filled(
         created => created,
     };
     let file = created?;
-    let written = fill(storage, file);
-    if let Err(error) = written {
-        let _ = retry(|| storage.close(file));
-        let _ = retry(|| storage.remove(path));
-        return Err(error);
+    let mut filled = retry(|| storage.lock(file));
+    if preallocate > 0 {
+        filled = filled.and_then(|()| retry(|| storage.set_len(file, preallocate)));
     }
-    Ok(file)
+    or_remove(storage, path, file, filled)
 }
 
-fn fill(
+/// Writes the beginning of a new file and makes it durable. Its name is not durable yet.
+pub(super) fn write_synced(
     storage: &mut dyn Storage,
+    path: &str,
     file: FileId,
     bytes: &[u8],
-    preallocate: u64,
-) -> Result<(), StorageError> {
-    retry(|| storage.lock(file))?;
-    if preallocate > bytes.len() as u64 {
-        retry(|| storage.set_len(file, preallocate))?;
+) -> Result<FileId, StorageError> {
+    let written = crate::storage::write_all(storage, file, 0, bytes)
+        .and_then(|()| retry(|| storage.sync(file)));
+    or_remove(storage, path, file, written)
+}
+
+/// A new file that could not be completed is closed and removed.
+fn or_remove(
+    storage: &mut dyn Storage,
+    path: &str,
+    file: FileId,
+    completed: Result<(), StorageError>,
+) -> Result<FileId, StorageError> {
+    if completed.is_err() {
+        let _ = retry(|| storage.close(file));
+        let _ = retry(|| storage.remove(path));
     }
-    crate::storage::write_all(storage, file, 0, bytes)?;
-    retry(|| storage.sync(file))
+    completed.map(|()| file)
 }
 
 /// Copies an open file to a new one, a piece at a time. The copy's content is durable before it is
@@ -207,21 +204,24 @@ pub(super) fn copy_synced(
     from: FileId,
     path: &str,
 ) -> Result<(), StorageError> {
-    let file = create_filled(storage, path, &mut |storage, to| {
-        retry(|| storage.lock(to))?;
-        let len = retry(|| storage.len(from))?;
-        let mut piece = vec![0; usize::try_from(len.min(PIECE)).unwrap_or(usize::MAX)];
-        let mut offset = 0;
-        loop {
-            let read = crate::storage::read_full(storage, from, offset, &mut piece)?;
-            if read == 0 {
-                return retry(|| storage.sync(to));
-            }
-            crate::storage::write_all(storage, to, offset, &piece[..read])?;
-            offset += read as u64;
+    let to = create(storage, path, 0)?;
+    let copied = copy(storage, from, to);
+    or_remove(storage, path, to, copied)?;
+    retry(|| storage.close(to))
+}
+
+fn copy(storage: &mut dyn Storage, from: FileId, to: FileId) -> Result<(), StorageError> {
+    let len = retry(|| storage.len(from))?;
+    let mut piece = vec![0; usize::try_from(len.min(PIECE)).unwrap_or(usize::MAX)];
+    let mut offset = 0;
+    loop {
+        let read = crate::storage::read_full(storage, from, offset, &mut piece)?;
+        if read == 0 {
+            return retry(|| storage.sync(to));
         }
-    })?;
-    retry(|| storage.close(file))
+        crate::storage::write_all(storage, to, offset, &piece[..read])?;
+        offset += read as u64;
+    }
 }
 
 /// Removes segments whose creation a crash ended. Only for the one who holds the locks of the log.

@@ -44,6 +44,7 @@ mod frame;
 mod name;
 mod native;
 mod payload;
+mod pipeline;
 mod reader;
 mod segment;
 mod tools;

@@ -97,12 +97,17 @@ pub(super) enum Command {
     Sweep(Sweep),
     /// Prints everything that happens in a run.
     Trace(Trace),
+    /// Names the first line in which two recorded traces differ.
+    Diff(Diff),
     /// Lists, runs or checks scenario files.
     #[command(subcommand)]
     Scenario(Scenario),
     /// Lists known bugs, or checks that they are still caught.
     #[command(subcommand)]
     Bugs(Bugs),
+    /// Lists, runs and adds runs that once failed.
+    #[command(subcommand)]
+    Corpus(Corpus),
     /// Runs a schedule again, or verifies what a node has stored by replaying it.
     Replay(Replay),
     /// Shows, checks or repairs a write-ahead log.
@@ -178,6 +183,9 @@ pub(super) struct Draw {
     /// No faults at all: nobody byzantine, nothing lost, no crashes, exact clocks.
     #[arg(long, help_heading = DRAWN)]
     no_faults: bool,
+    /// Every disk is in trouble, and as many break as the others can do without.
+    #[arg(long, help_heading = DRAWN, conflicts_with = "no_faults")]
+    disk_faults: bool,
     /// Allows byzantine power of one third or more, where nothing is promised.
     #[arg(long, help_heading = DRAWN)]
     beyond_one_third: bool,
@@ -213,6 +221,7 @@ impl Draw {
             crypto,
             network,
             no_faults: self.no_faults,
+            disk_faults: self.disk_faults,
             beyond_one_third: self.beyond_one_third,
         }
     }
@@ -233,9 +242,9 @@ pub(super) struct Sweep {
     /// never occurred.
     #[arg(long)]
     pub(super) require_markers: bool,
-    /// Leaves an oracle out, to see what the others notice without it.
+    /// Leaves an oracle out, to see what the others notice without it; may be given again.
     #[arg(long, value_name = "ORACLE", value_parser = values::oracle, conflicts_with = "check")]
-    pub(super) without: Option<&'static str>,
+    pub(super) without: Vec<&'static str>,
     #[command(flatten)]
     pub(super) options: RunOptions,
 }
@@ -246,7 +255,7 @@ pub(super) struct Trace {
     #[arg(long, value_name = "N", value_parser = values::seed)]
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub(super) seed: Option<u64>,
-    /// A scenario or the schedule of a failure, instead of a seed.
+    /// A scenario, the schedule of a failure, or its trace.ndjson, which is shown without a run.
     #[arg(long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     /// Columns for people, or one JSON object per line.
@@ -266,6 +275,14 @@ pub(super) struct Trace {
     pub(super) choices: bool,
     #[command(flatten)]
     pub(super) draw: Draw,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// A trace.ndjson.
+    pub(super) a: PathBuf,
+    /// Another one.
+    pub(super) b: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -322,11 +339,64 @@ pub(super) enum Bugs {
         /// Writes the seed and the numbers that were found into the bug's note.
         #[arg(long)]
         record: bool,
-        /// Sweeps without an oracle, to see whether the others notice the bug without it.
+        /// Sweeps without an oracle, to see whether the others notice the bug; may be given again.
         #[arg(long, value_name = "ORACLE", value_parser = values::oracle)]
         #[arg(conflicts_with = "record")]
-        without: Option<&'static str>,
+        without: Vec<&'static str>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Corpus {
+    /// Lists the kept runs.
+    List {
+        #[command(flatten)]
+        list: KeptList,
+    },
+    /// Runs all: those whose bug is fixed must pass, the others must fail as they did.
+    Run {
+        #[command(flatten)]
+        list: KeptList,
+    },
+    /// Keeps a seed that fails.
+    Add {
+        /// The seed.
+        #[arg(long, value_name = "N", value_parser = values::seed)]
+        seed: u64,
+        #[command(flatten)]
+        found: Found,
+        #[command(flatten)]
+        draw: Draw,
+    },
+    /// Keeps a schedule that fails: a file, the directory of a failure, or an input of the fuzz
+    /// target schedule.
+    Import {
+        /// A schedule (*.toml), a directory with schedule.toml, or any other file as an input.
+        path: PathBuf,
+        #[command(flatten)]
+        found: Found,
+    },
+}
+
+/// Where kept runs are listed.
+#[derive(Debug, Args)]
+pub(super) struct KeptList {
+    /// The list; its schedules are in the directory schedules beside it.
+    #[arg(long = "list", id = "list", value_name = "FILE", default_value = crate::corpus::SEEDS)]
+    pub(super) path: PathBuf,
+}
+
+/// What is written about a run that is kept.
+#[derive(Debug, Args)]
+pub(super) struct Found {
+    /// The bug in one sentence.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) title: String,
+    /// The version or commit that it was found in; this version if not given.
+    #[arg(long = "found-at", value_name = "VERSION")]
+    pub(super) at: Option<String>,
+    #[command(flatten)]
+    pub(super) list: KeptList,
 }
 
 #[derive(Debug, Args)]
@@ -335,7 +405,7 @@ pub(super) struct Help {
     /// as scenario run.
     #[arg(value_name = "TOPIC or COMMAND")]
     pub(super) about: Vec<String>,
-    /// Prints the markers as docs/MARKERS.md holds them.
+    /// Prints a topic as docs/INVARIANTS.md and docs/MARKERS.md hold it.
     #[arg(long, conflicts_with = "json")]
     pub(super) markdown: bool,
 }

@@ -15,22 +15,21 @@ use crate::{
     corpus::{self, CorpusError, KnownBug, Scratch},
     datadir,
     explore::{self, CrashPoints, Ending, Finished, Stopwatch, SweepEvent},
-    nemesis::{CryptoMode, Overrides, Plan, draw},
+    nemesis::{CryptoMode, Overrides, draw},
     outcome::RunOptions,
-    report::{Kept, Origin, Printer, TraceForm},
+    report::{Kept, Origin, Printer},
     scenario::{self, Invalid, Scenario},
-    trace::Filter,
 };
 
 const UNTRACED: RunOptions = RunOptions {
     trace: false,
     plain: false,
-    without: None,
+    without: &[],
 };
-const TRACED: RunOptions = RunOptions {
+pub(super) const TRACED: RunOptions = RunOptions {
     trace: true,
     plain: false,
-    without: None,
+    without: &[],
 };
 
 pub(super) fn run(
@@ -136,7 +135,8 @@ pub(super) fn sweep(sweep: &args::Sweep, printer: &mut Printer<'_>) -> Result<u8
     let overrides = sweep.options.draw.overrides();
     let check = sweep.options.check;
     let options = RunOptions {
-        without: sweep.without,
+        // As long as the process: every run of the sweep reads it.
+        without: sweep.without.clone().leak(),
         ..UNTRACED
     };
     let plan = sweep_plan(sweep)?;
@@ -210,47 +210,6 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Error> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(std::io::Error::other)?;
     Ok(stop)
-}
-
-pub(super) fn trace(trace: &args::Trace, printer: &mut Printer<'_>) -> Result<u8, Error> {
-    let schedule = trace.file.as_deref().map(scenario::load_schedule);
-    let schedule = schedule.transpose()?;
-    let plan = match &schedule {
-        Some(schedule) => schedule.plan.clone(),
-        None => {
-            let seed = trace.seed.unwrap_or(0);
-            draw(seed, &trace.draw.overrides()).map_err(Error::Usage)?
-        }
-    };
-    let filter = filter(trace, &plan)?;
-    let form = match (trace.format, printer.form().json) {
-        (args::Format::Ndjson, _) | (_, true) => TraceForm::Ndjson,
-        (args::Format::Text, false) => TraceForm::Text,
-    };
-    let outcome = explore::run_one(&plan, TRACED, false).outcome;
-    printer.trace(&outcome, form, &filter)?;
-    let ending = Ending::of(outcome.verdict);
-    schedules::warn(&outcome, schedule.as_ref(), printer)?;
-    let (name, heights) = (ending.name(), outcome.heights);
-    printer.remark(&format!(
-        "the run ended with {name} after {heights} heights"
-    ))?;
-    Ok(ending.exit())
-}
-
-fn filter(trace: &args::Trace, plan: &Plan) -> Result<Filter, Error> {
-    let nodes = plan.powers.len();
-    if let Some(node) = trace.nodes.iter().find(|node| usize::from(**node) >= nodes) {
-        let text = format!("there is no n{node}: the run has n0 to n{}", nodes - 1);
-        return Err(Error::Usage(text));
-    }
-    let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    Ok(Filter {
-        nodes: trace.nodes.clone(),
-        from_ns: trace.from.map(nanos),
-        to_ns: trace.to.map(nanos),
-        choices: trace.choices,
-    })
 }
 
 pub(super) fn scenario(command: &args::Scenario, printer: &mut Printer<'_>) -> Result<u8, Error> {
@@ -356,7 +315,7 @@ pub(super) fn bugs(command: &args::Bugs, printer: &mut Printer<'_>) -> Result<u8
             without,
         } => {
             let wanted = named(corpus::bugs(&directory.path)?, ids, &directory.path)?;
-            check_bugs(wanted, (seeds.as_deref(), *without), *record, printer)
+            check_bugs(wanted, (seeds.as_deref(), without), *record, printer)
         }
     }
 }
@@ -380,7 +339,7 @@ fn named(all: Vec<KnownBug>, ids: &[String], directory: &Path) -> Result<Vec<Kno
 
 fn check_bugs(
     bugs: Vec<KnownBug>,
-    (seeds, without): (Option<&str>, Option<&'static str>),
+    (seeds, without): (Option<&str>, &[&'static str]),
     record: bool,
     printer: &mut Printer<'_>,
 ) -> Result<u8, Error> {

@@ -6,7 +6,7 @@ use super::{
     Error,
     args::{Cli, Help},
 };
-use crate::{markers, report::Printer};
+use crate::{markers, oracle, report::Printer};
 
 /// The topics that are no commands.
 const INVARIANTS: &str = "invariants";
@@ -15,11 +15,12 @@ const MARKERS: &str = "markers";
 pub(super) fn help(help: &Help, printer: &mut Printer<'_>) -> Result<u8, Error> {
     let words: Vec<&str> = help.about.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [INVARIANTS] if !help.markdown => printer.invariants()?,
+        [INVARIANTS] if help.markdown => printer.raw(oracle::document().as_bytes())?,
+        [INVARIANTS] => printer.invariants()?,
         [MARKERS] if help.markdown => printer.raw(markers::document().as_bytes())?,
         [MARKERS] => printer.markers()?,
         _ if help.markdown => {
-            let text = "--markdown is for sim help markers";
+            let text = "--markdown is for sim help invariants and sim help markers";
             return Err(Error::Usage(text.to_owned()));
         }
         names => printer.raw(command(names)?.as_bytes())?,

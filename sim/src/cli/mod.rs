@@ -4,8 +4,10 @@ mod args;
 mod commands;
 mod directories;
 mod help;
+mod kept;
 mod origin;
 mod schedules;
+mod traces;
 mod values;
 
 use std::{
@@ -135,9 +137,11 @@ fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Result<u8, Error> {
         }
         Command::Run(run) => commands::run(run.seed, &run.options, &run.save, printer),
         Command::Sweep(sweep) => commands::sweep(&sweep, printer),
-        Command::Trace(trace) => commands::trace(&trace, printer),
+        Command::Trace(trace) => traces::trace(&trace, printer),
+        Command::Diff(diff) => traces::diff(&diff, printer),
         Command::Scenario(scenario) => commands::scenario(&scenario, printer),
         Command::Bugs(bugs) => commands::bugs(&bugs, printer),
+        Command::Corpus(corpus) => kept::corpus(&corpus, printer),
         Command::Wal(wal) => directories::wal(&wal, printer),
         Command::Replay(replay) => schedules::replay(&replay, printer),
         Command::Help(about) => help::help(&about, printer),

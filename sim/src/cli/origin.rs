@@ -65,7 +65,8 @@ pub(super) fn as_run(overrides: &Overrides, plan: &Plan) -> Overrides {
     }
 }
 
-fn arguments(seed: u64, overrides: &Overrides) -> String {
+/// The arguments of a single run of a seed.
+pub(super) fn arguments(seed: u64, overrides: &Overrides) -> String {
     let mut text = format!("--seed {seed}");
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -85,6 +86,7 @@ fn arguments(seed: u64, overrides: &Overrides) -> String {
     add("network", network);
     for (flag, set) in [
         ("--no-faults", overrides.no_faults),
+        ("--disk-faults", overrides.disk_faults),
         ("--beyond-one-third", overrides.beyond_one_third),
     ] {
         if set {
@@ -107,10 +109,11 @@ mod tests {
             crypto: Some(CryptoMode::Ideal),
             network: NetworkMode::Madsim,
             no_faults: true,
+            disk_faults: true,
             beyond_one_third: true,
         };
         let text = "--seed 5 --validators 7 --heights 3 --byzantine 2 --crypto ideal --network \
-                    madsim --no-faults --beyond-one-third";
+                    madsim --no-faults --disk-faults --beyond-one-third";
         assert_eq!(seed(5, &all).again, text);
         let real = Overrides {
             crypto: Some(CryptoMode::Ed25519),

@@ -82,15 +82,15 @@ pub struct Fired {
 const SEEDS: &str = "0..1000";
 
 /// Checks a bug in a scratch copy: runs its command, then its sweep (or `seeds` instead), then the
-/// scenarios that must fail with it, whose paths are relative to the workspace. Without an oracle
-/// only the sweep: whether the others notice the bug.
+/// scenarios that must fail with it, whose paths are relative to the workspace. Without some
+/// oracles only the sweep: whether the others notice the bug.
 ///
 /// # Errors
 /// If the copy cannot be made or built, or its simulator fails.
 pub fn check(
     bug: &KnownBug,
     scratch: &Scratch,
-    (seeds, without): (Option<&str>, Option<&str>),
+    (seeds, without): (Option<&str>, &[&str]),
     scenarios: &[PathBuf],
 ) -> Result<Checked, CorpusError> {
     scratch.create()?;
@@ -106,14 +106,14 @@ pub fn check(
         return Ok(checked);
     }
     let sim = scratch.build()?;
-    checked.command_holds = without.is_some() || holds(bug, scratch, &sim)?;
-    let default = without.map(|_| SEEDS);
+    checked.command_holds = !without.is_empty() || holds(bug, scratch, &sim)?;
+    let default = (!without.is_empty()).then_some(SEEDS);
     let seeds = seeds.or(bug.note.sweep.as_deref()).or(default);
     checked.sweep = match seeds {
         Some(seeds) => swept(&sim, scratch, seeds, without)?,
         None => None,
     };
-    if without.is_none() {
+    if without.is_empty() {
         checked.green = green(&sim, scratch, scenarios)?;
     }
     let note = &bug.note;
@@ -125,7 +125,7 @@ pub fn check(
     checked.verdict = match (checked.command_holds, &checked.sweep) {
         _ if !checked.green.is_empty() => Verdict::Escaped,
         (true, _) if as_recorded => Verdict::Caught,
-        (_, None) if without.is_some() => Verdict::Escaped,
+        (_, None) if !without.is_empty() => Verdict::Escaped,
         (false, None) => Verdict::Escaped,
         (true, _) | (false, Some(_)) => Verdict::Moved,
     };
@@ -169,12 +169,12 @@ fn swept(
     sim: &Path,
     scratch: &Scratch,
     seeds: &str,
-    without: Option<&str>,
+    without: &[&str],
 ) -> Result<Option<Fired>, CorpusError> {
     let sim = std::fs::canonicalize(sim).unwrap_or_else(|_| sim.to_owned());
     let output = Command::new(sim)
         .args(["sweep", "--json", "--quiet", "--seeds", seeds])
-        .args(without.map(|oracle| format!("--without={oracle}")))
+        .args(without.iter().map(|oracle| format!("--without={oracle}")))
         .current_dir(scratch.tree())
         .output();
     let output: Output = output.map_err(|error| CorpusError::Io {

@@ -1,10 +1,11 @@
-//! What was learned: known bugs, kept as patches that bring them back.
+//! What was learned: known bugs, kept as patches that bring them back, and runs that once failed.
 //!
 //! `corpus/bugs/<id>/bug.patch` re-introduces a bug, `bug.toml` beside it says what breaks and what
 //! finds it. Checking one builds a patched copy of this workspace, so this room starts processes;
-//! nothing of it reaches a run.
+//! nothing of it reaches a run. `corpus/seeds.toml` lists the runs.
 
 mod check;
+mod kept;
 mod scratch;
 
 use std::{
@@ -15,6 +16,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, Fired, Verdict, check};
+pub use kept::{
+    KeptRun, KeptVerdict, SEEDS, file_name, fingerprint, kept, save as save_kept, schedules,
+};
 pub use scratch::Scratch;
 
 /// Where the bugs of this workspace are.
@@ -158,16 +162,22 @@ impl KnownBug {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
     use crate::scenario;
 
     #[test]
-    fn every_known_bug_has_a_note_and_a_patch() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/bugs");
-        let bugs = bugs(&directory).unwrap();
+    fn every_known_bug_has_a_note_and_a_patch_that_applies() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let bugs = bugs(&root.join(DIRECTORY)).unwrap();
         assert!(bugs.len() >= 16, "{} bugs", bugs.len());
         for bug in &bugs {
-            assert!(bug.patch().is_file(), "{} has no patch", bug.id);
+            let mut git = Command::new("git");
+            let checked = git.args(["apply", "--check"]).arg(bug.patch());
+            let checked = checked.current_dir(&root).output().unwrap();
+            let said = String::from_utf8_lossy(&checked.stderr);
+            assert!(checked.status.success(), "renew {}: {said}", bug.id);
             let text = toml::to_string(&bug.note).unwrap();
             assert_eq!(toml::from_str::<Note>(&text).unwrap(), bug.note);
         }

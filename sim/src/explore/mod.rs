@@ -84,12 +84,12 @@ pub fn run_one(plan: &Plan, options: RunOptions, check: bool) -> Finished {
 const CONTAINED: RunOptions = RunOptions {
     trace: false,
     plain: false,
-    without: None,
+    without: &[],
 };
 const PLAIN: RunOptions = RunOptions {
     trace: false,
     plain: true,
-    without: None,
+    without: &[],
 };
 
 fn compare(plan: &Plan, first: &Outcome) -> Option<Difference> {
@@ -115,12 +115,7 @@ fn compare(plan: &Plan, first: &Outcome) -> Option<Difference> {
 }
 
 fn fact(run: &str, event: Option<&Event>) -> String {
-    let line = event.map(|event| serde_json::to_string(&Line::of(event)));
-    let text = match line {
-        Some(Ok(text)) => text,
-        Some(Err(error)) => error.to_string(),
-        None => "nothing more".to_owned(),
-    };
+    let text = event.map_or("nothing more".to_owned(), |event| Line::of(event).json());
     format!("{run}: {text}")
 }
 

@@ -3,8 +3,10 @@
 
 mod scenario;
 mod schedule;
+mod trace;
+mod ways;
 
-pub use schedule::{plan_of, text_of};
+pub use schedule::{plan_of, plan_of_input};
 
 /// A target: does with the bytes what its name says, and panics if anything is wrong.
 pub type Target = fn(&[u8]);
@@ -13,4 +15,5 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("scenario_toml", scenario::scenario_toml),
     ("schedule", schedule::schedule),
+    ("trace_reader", trace::trace_reader),
 ];

@@ -3,7 +3,7 @@
 //! The first byte is a seed, which draws a short run of four validators. Three bytes each change
 //! one decision of that run: which one, by its number in the run without changes, and what comes
 //! out instead. Decisions have names and coordinates, so changing one moves no other, and any
-//! bytes are the schedule of a run: [`text_of`] writes it down.
+//! bytes are the schedule of a run: `sim corpus import` writes it down.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,8 @@ use crate::{
     scenario,
     trace::What,
 };
+
+use super::ways;
 
 /// Changes beyond these are not made.
 const MOST_CHANGES: usize = 64;
@@ -128,11 +130,10 @@ pub fn plan_of(bytes: &[u8]) -> Option<Plan> {
     Some(plan)
 }
 
-/// The schedule that the bytes stand for, as a file that `sim replay` runs; `None` for no bytes.
+/// What the target runs for the bytes; `None` for no bytes.
 #[must_use]
-pub fn text_of(bytes: &[u8]) -> Option<String> {
-    let outcome = run(&fair(plan_of(bytes)?), false);
-    written(&outcome)
+pub fn plan_of_input(bytes: &[u8]) -> Option<Plan> {
+    plan_of(bytes).map(fair)
 }
 
 fn written(outcome: &Outcome) -> Option<String> {
@@ -154,7 +155,9 @@ fn fair(mut plan: Plan) -> Plan {
 
 pub(super) fn schedule(bytes: &[u8]) {
     let Some(plan) = plan_of(bytes) else { return };
-    if run(&plan, false).verdict == Verdict::Pass {
+    let traced = run(&plan, true);
+    ways::mark(&traced.trace);
+    if traced.verdict == Verdict::Pass {
         return;
     }
     let outcome = run(&fair(plan), false);

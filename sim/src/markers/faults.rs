@@ -77,6 +77,8 @@ impl Observer {
             | What::Disk(_)
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => {}
         }
     }
@@ -114,6 +116,8 @@ impl Observer {
             | What::Disk(_)
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => {}
         }
     }
@@ -139,6 +143,8 @@ impl Observer {
             | What::StartRefused { .. }
             | What::Halted { .. }
             | What::Sent { .. }
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Dropped { .. }
             | What::Delivered { .. }
             | What::Fired { .. }

@@ -115,6 +115,8 @@ impl Observer {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => {}
         }
     }

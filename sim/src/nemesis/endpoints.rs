@@ -155,6 +155,9 @@ pub(super) fn possible(overrides: &Overrides) -> Result<Overrides, String> {
                     --beyond-one-third";
         return Err(text.to_owned());
     }
+    if overrides.disk_faults {
+        return Err("over --network madsim no disk fails: leave out --disk-faults".to_owned());
+    }
     Ok(Overrides {
         byzantine: Some(0),
         ..overrides.clone()
@@ -207,6 +210,11 @@ mod tests {
         ] {
             assert!(draw(1, &wrong).unwrap_err().contains("byzantine"));
         }
+        let disks = Overrides {
+            disk_faults: true,
+            ..over_madsim()
+        };
+        assert!(draw(1, &disks).unwrap_err().contains("--disk-faults"));
         let mut plan = draw(1, &over_madsim()).unwrap();
         plan.link.loss_ppm = 1;
         assert_eq!(plan.check_network(), Err(TOO_MUCH));

@@ -24,6 +24,11 @@ pub(super) struct Read<'a> {
     commit: Option<RawCommit<'a>>,
 }
 
+/// The order of choices: nil, then blocks by hash, number of parts, and root of the parts.
+pub(super) fn rank(choice: Option<BlockId>) -> Option<([u8; 32], u32, [u8; 32])> {
+    choice.map(|id| (id.hash.0, id.parts.total, id.parts.hash.0))
+}
+
 /// Reads a block; `None` if the bytes are not exactly one.
 pub(super) fn read(bytes: &[u8]) -> Option<Read<'_>> {
     let mut rest = Reader(bytes);

@@ -1,7 +1,7 @@
 //! A run comes to an end.
 //!
 //! Statement: a run takes no more events than its plan allows: a fixed number, and so many for each
-//! pair of nodes and each height.
+//! pair of nodes and each height, whether planned or decided while a node was still behind.
 //!
 //! Source: T4 of the property list (no livelock); "no progress without time" of the timed models.
 //! The deadline of `liveness` is a time: nodes that answer each other without end while time stands
@@ -11,7 +11,7 @@
 
 use engine::types::Time;
 
-use super::{Ghost, Oracle, Violation, facts};
+use super::{Ghost, Oracle, Violation, Work, facts};
 use crate::trace::{Event, What};
 
 const NAME: &str = "bounded_work";
@@ -20,17 +20,17 @@ const RULE: &str = "T4: work is bounded: nodes that wait for each other also wai
 /// Counts events.
 #[derive(Debug)]
 pub(super) struct BoundedWork {
-    most: u64,
+    work: Work,
     decisions: u64,
     /// The newest time, and the number of the first event at it.
     now: Option<(Time, u64)>,
 }
 
 impl BoundedWork {
-    /// Allows `most` events.
-    pub(super) fn new(most: u64) -> Self {
+    /// Allows so many events.
+    pub(super) fn new(work: Work) -> Self {
         Self {
-            most,
+            work,
             decisions: 0,
             now: None,
         }
@@ -47,14 +47,19 @@ impl Oracle for BoundedWork {
         if self.now.is_none_or(|(time, _)| time != event.time) {
             self.now = Some((event.time, event.seq));
         }
-        if event.seq < self.most {
+        if event.seq < self.work.at_least {
+            return Ok(());
+        }
+        let decided = ghost.newest().saturating_sub(1);
+        let most = self.work.at_least + self.work.per_height.saturating_mul(decided);
+        if event.seq < most {
             return Ok(());
         }
         let since = self.now.map_or(0, |(_, first)| event.seq - first);
         let time = facts::at(event.time);
         Err(Box::new(Violation {
             oracle: NAME,
-            what: format!("the run has not ended after {} events", self.most),
+            what: format!("the run has not ended after {most} events"),
             height: Some(ghost.newest()),
             nodes: event.node.into_iter().collect(),
             facts: vec![

@@ -9,19 +9,17 @@
 //! Source: E1 of the property list; `wb_never_punished` of `ivy-proofs/accountable_safety_2.ivy`;
 //! `DuplicateVoteEvidence` and `VerifyEvidence` of Tendermint.
 //!
-//! That an offence which a correct node could prove gets into a block (E3) is not judged. A node
-//! need not keep the second of two conflicting votes that nobody asked for, so that a byzantine
-//! voter cannot fill its memory; evidence is not durable, so a crash takes it; and a full block
-//! leaves it for later. What was proved is counted: the checks are the pieces of evidence judged.
+//! That an offence which a correct node could prove gets into a block (E3) is judged by
+//! `evidence_committed`. What was proved is counted: the checks are the pieces of evidence judged.
 //!
 //! Cost: two verifications per piece of evidence.
 
 use std::collections::BTreeSet;
 
-use engine::types::{Address, BlockId, DuplicateVote, Vote, VoteKind};
+use engine::types::{Address, DuplicateVote, Vote, VoteKind};
 
 use super::{
-    Ghost, Oracle, Violation,
+    Ghost, Oracle, Violation, block,
     facts::{self, Rule},
 };
 use crate::trace::Event;
@@ -75,7 +73,7 @@ impl Evidence {
     fn judge(&self, ghost: &Ghost, height: u64, evidence: &DuplicateVote) -> Result<(), String> {
         let (first, second) = (&evidence.first, &evidence.second);
         let same = offence(first) == offence(second) && first.index == second.index;
-        if !same || rank(first.block) >= rank(second.block) {
+        if !same || block::rank(first.block) >= block::rank(second.block) {
             return Err("the votes do not contradict each other, the lesser first".to_owned());
         }
         let (at, address) = (first.height.0, first.address);
@@ -110,11 +108,6 @@ impl Evidence {
 
 fn offence(vote: &Vote) -> Offence {
     (vote.height.0, vote.round.0, vote.kind, vote.address)
-}
-
-/// The order of choices: nil, then blocks by hash, number of parts, and root of the parts.
-fn rank(choice: Option<BlockId>) -> Option<([u8; 32], u32, [u8; 32])> {
-    choice.map(|id| (id.hash.0, id.parts.total, id.parts.hash.0))
 }
 
 fn broken(

@@ -98,6 +98,8 @@ impl Oracle for FailsStop {
             | What::Submitted { .. }
             | What::FaultBegan(_)
             | What::FaultEnded(_)
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => return Ok(()),
         };
         let Some(failed) = self.failed[node].take() else {

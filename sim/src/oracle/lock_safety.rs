@@ -45,7 +45,8 @@ impl Oracle for LockSafety {
             else {
                 continue;
             };
-            let Some((lock, own)) = lock_before(ghost, news) else {
+            let life = ghost.life(news.node);
+            let Some((lock, own)) = life.lock_before(news.slot.height, news.slot.round) else {
                 continue;
             };
             self.checks += 1;
@@ -59,20 +60,6 @@ impl Oracle for LockSafety {
     fn checks(&self) -> u64 {
         self.checks
     }
-}
-
-/// The latest precommit for a block before the prevote's round that binds the node.
-fn lock_before<'a>(ghost: &'a Ghost, prevote: &News) -> Option<(Slot, &'a Own)> {
-    let own = ghost
-        .life(prevote.node)
-        .of_height(prevote.slot.height)
-        .rev();
-    let is_lock = |(slot, own): &(Slot, &Own)| {
-        let earlier = slot.act == Act::Precommit && slot.round < prevote.slot.round;
-        earlier && own.binds() && own.value.block().is_some()
-    };
-    let mut locks = own.filter(is_lock);
-    locks.next()
 }
 
 fn unlocked(ghost: &Ghost, prevote: &News, (lock, id): (Slot, BlockId)) -> bool {

@@ -11,7 +11,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use engine::{
     crypto::Verify,
-    types::{ChainId, Params, PeerId, PublicKey},
+    node::Size,
+    types::{ChainId, Params, PeerId, PublicKey, Time},
 };
 use serde::Serialize;
 
@@ -20,15 +21,20 @@ use crate::trace::{Event, What};
 mod accountability;
 mod agreement;
 mod block;
+mod bounded_answer;
+mod bounded_memory;
 mod bounded_work;
+mod catch_up;
 mod chain_integrity;
 mod commit_order;
 mod conviction;
 mod decision_justified;
 mod evidence;
+mod evidence_committed;
 mod facts;
 mod fails_stop;
 mod ghost;
+mod gossip;
 mod kv;
 mod liveness;
 mod lock_holds;
@@ -47,22 +53,26 @@ mod quorum;
 mod recovery;
 mod rotation;
 mod round_entry;
+mod round_skew;
 mod round_skip;
 mod seen;
 mod sets;
 mod sign_state_durable;
+mod stable;
 mod table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod valid_value;
 mod validator_only;
 mod validity;
 mod vote_once;
 
 pub use ghost::Ghost;
 pub use liveness::Liveness;
-pub use table::ORACLES;
+pub use stable::Stable;
+pub use table::{ORACLES, document};
 
 /// What the judges know of the cluster before the run. Who validates later heights they work out
 /// from the decided blocks.
@@ -80,9 +90,18 @@ pub struct Setup {
     /// Whether agreement is promised: byzantine power below one third of every set of the run.
     pub within_one_third: bool,
     /// How many events the run may take.
-    pub most_events: u64,
+    pub work: Work,
     /// Oracles that stay away, by name: to see what the others notice without them.
     pub without: Vec<&'static str>,
+}
+
+/// How many events a run may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// Whatever is decided.
+    pub at_least: u64,
+    /// For each height that is decided, besides: while a node is behind, the others go on.
+    pub per_height: u64,
 }
 
 /// A node.
@@ -146,6 +165,8 @@ pub struct Judge {
     ghost: Ghost,
     /// Look at every event of a node.
     watchers: Vec<Box<dyn Oracle>>,
+    /// Looks at what the world measures, and at no event.
+    memory: Option<bounded_memory::BoundedMemory>,
     /// Look only when the ghost state has news of what a correct node signed, or a node decides,
     /// starts, stops or has trouble with its disk: most events tell them nothing.
     oracles: Vec<Box<dyn Oracle>>,
@@ -164,6 +185,7 @@ impl Judge {
             Box::new(validator_only::ValidatorOnly::default()),
             Box::new(proposer_only::ProposerOnly::default()),
             Box::new(lock_safety::LockSafety::default()),
+            Box::new(valid_value::ValidValue::default()),
             Box::new(prevote_justified::PrevoteJustified::default()),
             Box::new(precommit_justified::PrecommitJustified::default()),
             Box::new(nil_precommit_justified::NilPrecommitJustified::default()),
@@ -194,17 +216,25 @@ impl Judge {
             Box::new(fails_stop::FailsStop::default()),
             Box::new(no_silent_damage::NoSilentDamage::default()),
             Box::new(commit_order::CommitOrder::default()),
-            Box::new(bounded_work::BoundedWork::new(setup.most_events)),
+            Box::new(bounded_answer::BoundedAnswer::default()),
+            Box::new(bounded_work::BoundedWork::new(setup.work)),
         ];
         if setup.within_one_third {
+            watchers.push(Box::new(gossip::Gossip::default()));
+            watchers.push(Box::new(round_skew::RoundSkew::default()));
+            watchers.push(Box::new(catch_up::CatchUp::default()));
+            watchers.push(Box::new(evidence_committed::EvidenceCommitted::default()));
             watchers.push(Box::new(peer_blame::PeerBlame::default()));
         }
+        let memory = bounded_memory::BoundedMemory::default();
+        let memory = Some(memory).filter(|oracle| !setup.without.contains(&oracle.name()));
         for judges in [&mut watchers, &mut oracles] {
             judges.retain(|oracle| !setup.without.contains(&oracle.name()));
         }
         Self {
             ghost: Ghost::new(setup),
             watchers,
+            memory,
             oracles,
         }
     }
@@ -236,12 +266,32 @@ impl Judge {
             .try_for_each(|oracle| oracle.observe(ghost, event))
     }
 
+    /// The faults are over: from here on progress is judged.
+    pub fn stabilise(&mut self, stable: Stable) {
+        self.ghost.stabilise(stable);
+    }
+
+    /// Compares how much a correct node holds in memory with what is declared.
+    ///
+    /// # Errors
+    /// What it holds too much of.
+    pub fn measure(&mut self, now: Time, node: PeerId, size: &Size) -> Result<(), Box<Violation>> {
+        let ghost = &self.ghost;
+        match &mut self.memory {
+            Some(memory) => memory.measure(ghost, now, node, size),
+            None => Ok(()),
+        }
+    }
+
     /// How often each property was really tested so far, by oracle name.
     #[must_use]
     pub fn checks(&self) -> BTreeMap<String, u64> {
         let oracles = self.watchers.iter().chain(&self.oracles);
+        let memory = self.memory.iter().map(|m| (m.name(), m.checks()));
         oracles
-            .map(|oracle| (oracle.name().to_owned(), oracle.checks()))
+            .map(|oracle| (oracle.name(), oracle.checks()))
+            .chain(memory)
+            .map(|(name, checks)| (name.to_owned(), checks))
             .collect()
     }
 

@@ -133,6 +133,8 @@ impl Oracle for NoSilentDamage {
             | What::FaultBegan(_)
             | What::FaultEnded(_)
             | What::Stored { .. }
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => {}
         }
         Ok(())

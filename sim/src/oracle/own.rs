@@ -232,6 +232,14 @@ impl Life {
         slots.flat_map(|(slot, all)| all.iter().map(|own| (*slot, own)))
     }
 
+    /// The latest precommit for a block before a round of a height that binds the node: its lock.
+    pub(super) fn lock_before(&self, height: u64, round: u32) -> Option<(Slot, &Own)> {
+        self.of_height(height).rev().find(|(slot, own)| {
+            let earlier = slot.act == Act::Precommit && slot.round < round;
+            earlier && own.binds() && own.value.block().is_some()
+        })
+    }
+
     /// Forgets what was signed below a height. The greatest slot is kept for ever.
     pub(super) fn forget_below(&mut self, height: u64) {
         let first = Slot {

@@ -1,9 +1,9 @@
 //! A prevote for a block needs the proposal of its round.
 //!
 //! Statement: a correct node prevotes a block in a round only if it has seen a proposal of that
-//! block for that round, signed by the round's proposer; and if the proposal names a proof-of-lock
-//! round, the node has seen more than two thirds of the power prevote the block in that earlier
-//! round.
+//! block for that round, signed by the round's proposer, and all parts of the block, without which
+//! it cannot know whether the block is valid; and if the proposal names a proof-of-lock round, the
+//! node has seen more than two thirds of the power prevote the block in that earlier round.
 //!
 //! Source: L4; lines 22 and 28 of "The latest gossip on BFT consensus"; actions `l_22` and `l_28`
 //! of `ivy-proofs/abstract_tendermint.ivy`, `AllIfSentPrevoteThenReceivedProposalOrTwoThirds` of
@@ -23,8 +23,8 @@ use crate::trace::Event;
 
 const RULE: Rule = Rule {
     name: "prevote_justified",
-    rule: "L4: a prevote for a block follows the proposal of its round, and the polka that the \
-           proposal names (abstract_tendermint.ivy: l_22, l_28)",
+    rule: "L4: a prevote for a block follows the proposal of its round, the whole block, and the \
+           polka that the proposal names (abstract_tendermint.ivy: l_22, l_28)",
 };
 
 /// Judges prevotes.
@@ -69,13 +69,20 @@ fn proposals<'a>(
     all.filter(move |p| p.proposal.block == id && p.seen_by(node))
 }
 
+/// Whether the node has seen the whole block.
+fn is_whole(ghost: &Ghost, news: &News, id: BlockId) -> bool {
+    let seen = ghost.height(news.slot.height);
+    seen.is_some_and(|seen| seen.is_complete(news.node, id.parts))
+}
+
 fn allowed(ghost: &Ghost, news: &News, id: BlockId) -> bool {
-    proposals(ghost, news, id).any(|seen| match seen.proposal.pol_round {
-        None => true,
-        Some(pol) => {
-            pol.0 < news.slot.round && ghost.polka(news.node, (news.slot.height, pol.0), id)
-        }
-    })
+    is_whole(ghost, news, id)
+        && proposals(ghost, news, id).any(|seen| match seen.proposal.pol_round {
+            None => true,
+            Some(pol) => {
+                pol.0 < news.slot.round && ghost.polka(news.node, (news.slot.height, pol.0), id)
+            }
+        })
 }
 
 fn broken(ghost: &Ghost, event: &Event, news: &News, id: BlockId) -> Box<Violation> {
@@ -99,7 +106,9 @@ fn broken(ghost: &Ghost, event: &Event, news: &News, id: BlockId) -> Box<Violati
             facts.push(facts::seen(ghost, (event.time, node), at, Some(id)));
         }
     }
-    if facts.is_empty() {
+    if !is_whole(ghost, news, id) {
+        facts.push(format!("{time} {name} had not seen all parts of {block}"));
+    } else if facts.is_empty() {
         let proposer = ghost.proposer(slot.height, slot.round);
         let proposer = proposer.map_or_else(|| "its proposer".to_owned(), facts::node);
         let round = slot.round;

@@ -73,6 +73,8 @@ impl Oracle for Recovery {
             | What::FaultBegan(_)
             | What::FaultEnded(_)
             | What::Stored { .. }
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => return Ok(()),
         };
         self.checks += 1;

@@ -86,6 +86,8 @@ impl Oracle for RoundSkip {
             | What::FaultEnded(_)
             | What::Disk(_)
             | What::Stored { .. }
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => {}
         }
         Ok(())

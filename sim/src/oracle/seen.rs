@@ -199,6 +199,13 @@ impl HeightSeen {
         })
     }
 
+    /// How many different authentic votes of a voter are known in a slot, whoever saw them.
+    pub(super) fn signatures(&self, (kind, round): (VoteKind, u32), voter: usize) -> usize {
+        let tally = self.find(round).ok().map(|at| self.rounds[at].tally(kind));
+        let cast = tally.and_then(|tally| tally.cast.get(voter));
+        cast.map_or(0, Vec::len)
+    }
+
     /// Whose votes for a choice a node has seen.
     pub(super) fn voters(
         &self,

@@ -1,7 +1,7 @@
 //! What is judged, in words: for documentation and reports. The files of the oracles say more.
 
 /// Name, statement and source of every oracle.
-pub const ORACLES: [(&str, &str, &str); 26] = [
+pub const ORACLES: [(&str, &str, &str); 33] = [
     (
         "fails_stop",
         "a correct node does nothing more after a storage call that failed, until it has stopped",
@@ -28,6 +28,16 @@ pub const ORACLES: [(&str, &str, &str); 26] = [
         "L55 of arXiv 1807.04938; L7; scenario NX04",
     ),
     (
+        "bounded_memory",
+        "a correct node holds no more of what others send it than it declares",
+        "R1; MaxPendingEvidence, peer catch-up rounds and the pool's limits of Tendermint",
+    ),
+    (
+        "bounded_answer",
+        "one input makes a correct node send and write no more than the input's messages allow",
+        "R2; amplification: who asks must not get the chain for one message",
+    ),
+    (
         "bounded_work",
         "a run takes no more events than its nodes and heights allow",
         "T4: no livelock",
@@ -36,6 +46,26 @@ pub const ORACLES: [(&str, &str, &str); 26] = [
         "recovery",
         "a correct node goes on from what an honest crash left; it stops only if its disk fails",
         "D3; TestWALCrash of CometBFT",
+    ),
+    (
+        "gossip",
+        "after healing, a node of the core that stands still gets the votes that another has",
+        "T2; GossipProperty of arXiv 1807.04938",
+    ),
+    (
+        "round_skew",
+        "after healing, a node of the core that is two rounds behind another leaves its round",
+        "T3; lemma 7 of arXiv 1807.04938",
+    ),
+    (
+        "catch_up",
+        "after healing, a node of the core that is behind another gets nearer, height by height",
+        "T5; catchup of Tendermint's gossip, and its block sync",
+    ),
+    (
+        "evidence_committed",
+        "a correct node that gets proof of an offence says it, and its next new block holds it",
+        "E3; DetectionCompleteness; PendingEvidence of Tendermint",
     ),
     (
         "no_send_before_durable",
@@ -66,6 +96,11 @@ pub const ORACLES: [(&str, &str, &str); 26] = [
         "lock_safety",
         "a locked correct node prevotes another block only after a later polka for it",
         "L5; classic_safety.ivy: locks; lemma 3 of arXiv 1807.04938",
+    ),
+    (
+        "valid_value",
+        "a correct node that is locked proposes that block, or one with a later polka",
+        "L9; TendermintAccInv_004_draft.tla: ValidRoundNotSmallerThanLockedRound",
     ),
     (
         "prevote_justified",
@@ -133,3 +168,66 @@ pub const ORACLES: [(&str, &str, &str); 26] = [
         "T1; TendermintPBT.tla: TimeLiveness; lemma 7 of arXiv 1807.04938",
     ),
 ];
+
+/// The table as `docs/INVARIANTS.md` holds it: `sim help invariants --markdown`.
+#[must_use]
+pub fn document() -> String {
+    let rows =
+        ORACLES.map(|(name, statement, source)| format!("| `{name}` | {statement} | {source} |\n"));
+    format!(
+        "| name | statement | source |\n|---|---|---|\n{}",
+        rows.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn written() -> String {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/INVARIANTS.md");
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    fn judged(name: &str) -> bool {
+        ORACLES.iter().any(|(oracle, _, _)| *oracle == name)
+    }
+
+    #[test]
+    fn the_document_holds_the_table() {
+        assert!(
+            written().contains(&document()),
+            "docs/INVARIANTS.md differs from sim help invariants --markdown"
+        );
+    }
+
+    #[test]
+    fn each_property_says_what_judges_it_what_tests_it_and_what_kills_it() {
+        let written = written();
+        let (_, properties) = written.split_once("## All properties\n").unwrap();
+        let (properties, _) = properties.split_once("\n## ").unwrap();
+        let rows = properties
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .skip(1);
+        let bugs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/bugs");
+        let mut judges = String::new();
+        for row in rows {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            assert_eq!(cells.len(), 4, "{row}");
+            assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
+            let named = cells[3].split('`').skip(1).step_by(2);
+            for bug in named.filter(|name| !judged(name)) {
+                assert!(bugs.join(bug).is_dir(), "{bug} is no known bug: {row}");
+            }
+            judges += cells[1];
+        }
+        for (name, _, _) in ORACLES {
+            assert!(
+                judges.contains(&format!("`{name}`")),
+                "{name} judges no property"
+            );
+        }
+    }
+}

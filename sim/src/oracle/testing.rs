@@ -12,12 +12,12 @@ use engine::{
     privval::{SignSlot, SignStep},
     types::{
         Block, BlockId, Bounded, ChainId, Commit, CommitSig, Hash, Header, Height, Lsn, Message,
-        Params, PartSetHeader, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
+        Params, PartSet, PeerId, Proposal, PublicKey, Round, Signature, Span, Time, Tx,
         ValidatorIndex, Vote, VoteKind, sha256,
     },
 };
 
-use super::{Judge, Member, Setup, Violation, merkle::digest};
+use super::{Judge, Member, Setup, Violation, Work, merkle::digest};
 use crate::{
     clock::START,
     trace::{Event, What},
@@ -65,7 +65,10 @@ pub(super) fn setup(nodes: usize, byzantine: &[usize]) -> Setup {
         params: Params::default(),
         verify: Arc::new(Plain),
         within_one_third: 3 * byzantine.len() < nodes,
-        most_events: 10_000,
+        work: Work {
+            at_least: 10_000,
+            per_height: 1_000,
+        },
         without: Vec::new(),
     }
 }
@@ -79,12 +82,29 @@ pub(super) fn without(setup: Setup, names: &[&'static str]) -> Setup {
 }
 
 /// Some block id.
+/// A block of one part, which holds this byte.
 pub(super) fn id(byte: u8) -> BlockId {
-    let hash = Hash([byte; 32]);
     BlockId {
-        hash,
-        parts: PartSetHeader { total: 1, hash },
+        hash: Hash([byte; 32]),
+        parts: PartSet::split(&[byte]).header(),
     }
+}
+
+/// A proposal of such a block with its part, anything else alone.
+fn whole(message: &Message) -> Vec<Message> {
+    let mut all = vec![message.clone()];
+    if let Message::Proposal(proposal) = message
+        && let Hash([byte, ..]) = proposal.block.hash
+        && proposal.block == id(byte)
+    {
+        let parts = PartSet::split(&[byte]);
+        all.extend(parts.part(0).map(|part| Message::BlockPart {
+            height: proposal.height,
+            round: proposal.round,
+            part: Arc::clone(part),
+        }));
+    }
+    all
 }
 
 pub(super) fn vote(
@@ -175,7 +195,8 @@ fn slot(message: &Message) -> Option<SignSlot> {
 /// A judge, and the pen that writes the history it judges.
 pub(super) struct History {
     pub(super) judge: Judge,
-    seq: u64,
+    /// How much has happened.
+    pub(super) seq: u64,
     lsn: Vec<u64>,
     /// What each node's sign state says.
     pub(super) signed: Vec<Option<SignSlot>>,
@@ -214,9 +235,8 @@ impl History {
     pub(super) fn append(&mut self, node: usize, message: &Message) -> &mut Self {
         let lsn = Lsn(self.lsn[node]);
         self.lsn[node] += 1;
-        let record = Record::Own {
-            messages: vec![message.clone()],
-        };
+        let messages = whole(message);
+        let record = Record::Own { messages };
         let entry = Arc::new(Entry {
             time: Time(0),
             record,
@@ -248,7 +268,15 @@ impl History {
         self.append(node, message).sync(node).send(node, message)
     }
 
+    /// A message comes; a proposal with its block.
     pub(super) fn get(&mut self, node: usize, message: &Message) -> &mut Self {
+        for message in whole(message) {
+            self.get_alone(node, &message);
+        }
+        self
+    }
+
+    pub(super) fn get_alone(&mut self, node: usize, message: &Message) -> &mut Self {
         let frame = Frame::encode(message.channel(), vec![message.clone()]);
         self.happens(
             node,

@@ -12,7 +12,7 @@ use crate::{
     explore::Finished,
     outcome::Outcome,
     scenario,
-    trace::{Filter, write_ndjson},
+    trace::{Filter, Header, lines, write_ndjson},
 };
 
 /// Where failures are kept, below the directory of the call.
@@ -61,7 +61,9 @@ impl Kept {
         }
         save_schedule(&at(SCHEDULE), origin, &finished.outcome)?;
         let mut trace = BufWriter::new(fs::File::create(at(scenario::TRACE))?);
-        write_ndjson(&mut trace, traced, &Filter::default())?;
+        let all = Filter::default();
+        let header = Header::of(traced, &all);
+        write_ndjson(&mut trace, &header, lines(traced), &all)?;
         trace.flush()?;
         datadir::export(traced, &at(DISKS))?;
         point(root, &origin.directory)?;

@@ -7,6 +7,7 @@ mod crash;
 mod failure;
 mod files;
 mod json;
+mod kept;
 mod log;
 mod plan;
 mod progress;
@@ -18,6 +19,7 @@ mod scenario;
 mod style;
 mod sweep;
 mod topics;
+mod trace;
 mod wal;
 
 use std::{
@@ -29,9 +31,9 @@ pub use files::{Kept, save_schedule};
 pub use log::log_engine;
 pub use replay::replay_exit;
 pub use style::Style;
+pub use trace::TraceForm;
 pub use wal::{LogVerdict, RecordFilter, RecordTable, Repaired};
 
-use crate::{outcome::Outcome, trace};
 use progress::Progress;
 
 /// Where a report goes and in which form.
@@ -76,15 +78,6 @@ pub struct Origin {
 /// How a person calls the simulator.
 const COMMAND: &str = "cargo run -p sim --";
 
-/// The form of a trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceForm {
-    /// Columns for people.
-    Text,
-    /// One JSON object per line.
-    Ndjson,
-}
-
 impl<'a> Printer<'a> {
     /// Prints results to `out`, everything else to `err`.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, form: Form) -> Self {
@@ -128,23 +121,6 @@ impl<'a> Printer<'a> {
             return Ok(());
         }
         self.progress.line(what)
-    }
-
-    /// Prints a trace.
-    ///
-    /// # Errors
-    /// What the writer says.
-    pub fn trace(
-        &mut self,
-        outcome: &Outcome,
-        form: TraceForm,
-        filter: &trace::Filter,
-    ) -> io::Result<()> {
-        match form {
-            TraceForm::Text => trace::write_text(self.out, outcome, filter)?,
-            TraceForm::Ndjson => trace::write_ndjson(self.out, outcome, filter)?,
-        }
-        self.out.flush()
     }
 
     /// Prints bytes as they are.

@@ -16,7 +16,7 @@ use std::{
 use engine::{
     codec::Frame,
     node::{Input, Output, Timer},
-    types::Height,
+    types::{Height, PeerId},
 };
 use madsim::{
     Config,
@@ -205,8 +205,13 @@ impl Node {
                 let starts = stage.machines[other].starts;
                 stage.machines[self.index].known[other] = starts;
             }
-            self.input(Input::Connected(peer(other)));
+            self.connected(peer(other));
         }
+    }
+
+    fn connected(&self, peer: PeerId) {
+        lock(&self.shared).emit(self.index, What::Connected { peer });
+        self.input(Input::Connected(peer));
     }
 
     fn receive(&self, from: usize, bytes: &[u8]) {
@@ -232,7 +237,7 @@ impl Node {
         };
         let from = peer(from);
         if is_new {
-            self.input(Input::Connected(from));
+            self.connected(from);
         }
         let delivered = What::Delivered {
             packet,

@@ -12,7 +12,7 @@ use crate::{
     explore::{Difference, Finished, run_one},
     nemesis::Plan,
     outcome::{Outcome, RunOptions},
-    trace::{Filter, write_ndjson},
+    trace::{Line, Recording, first_different_line, lines},
 };
 
 /// The name of this code: 16 hexadecimal digits that follow from all sources a run depends on.
@@ -85,12 +85,12 @@ impl Schedule {
             format!("code {code} wrote the file; this is {SOURCE}")
         });
         let event = match self.first_difference(recorded) {
-            Some((event, [then, now])) => {
+            Ok((event, [then, now])) => {
                 facts.extend([format!("then: {then}"), format!("now: {now}")]);
                 Some(event)
             }
-            None => {
-                facts.push(format!("no {TRACE} of that run is beside the file"));
+            Err(why) => {
+                facts.push(why);
                 None
             }
         };
@@ -101,33 +101,26 @@ impl Schedule {
         }
     }
 
-    /// The first event that is not as in the trace beside the file, and both its lines; `None` if
-    /// there is no trace of the recorded run.
-    fn first_difference(&self, recorded: &Recorded) -> Option<(u64, [String; 2])> {
-        let then = std::fs::read_to_string(self.path.with_file_name(TRACE)).ok()?;
-        if !then.lines().next()?.contains(&recorded.digest) {
-            return None;
+    /// The first event that is not as in the trace beside the file, and both its lines; or why it
+    /// is not known.
+    fn first_difference(&self, recorded: &Recorded) -> Result<(u64, [String; 2]), String> {
+        let none = || format!("no {TRACE} of that run is beside the file");
+        let then = std::fs::read(self.path.with_file_name(TRACE)).map_err(|_| none())?;
+        let then = Recording::read(&then).map_err(|error| format!("{TRACE}:{error}"))?;
+        if then.header.digest != recorded.digest {
+            return Err(none());
         }
         let traced = RunOptions {
             trace: true,
             ..RunOptions::default()
         };
         let outcome = run_one(&self.plan, traced, false).outcome;
-        let mut now = Vec::new();
-        write_ndjson(&mut now, &outcome, &Filter::default()).ok()?;
-        let now = String::from_utf8(now).ok()?;
-        let (mut then, mut now) = (then.lines().skip(1), now.lines().skip(1));
-        for event in 0.. {
-            let pair = (then.next(), now.next());
-            if pair == (None, None) {
-                break;
-            }
-            if pair.0 != pair.1 {
-                let word = |line: Option<&str>| line.unwrap_or("nothing more").to_owned();
-                return Some((event, [word(pair.0), word(pair.1)]));
-            }
-        }
-        None
+        let now: Vec<Line> = lines(&outcome).filter(|line| !line.is_decision()).collect();
+        let event = first_different_line(&then.lines, &now);
+        let event = event.ok_or_else(|| format!("all lines of {TRACE} are the same"))?;
+        let word = |line: Option<&Line>| line.map_or("nothing more".to_owned(), Line::json);
+        let words = [word(then.lines.get(event)), word(now.get(event))];
+        Ok((event as u64, words))
     }
 }
 

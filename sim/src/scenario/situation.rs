@@ -1,7 +1,10 @@
 //! Situations that a trace can be asked for, so that a scenario passes only for the reason that it
 //! states. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use engine::{
     app::{App, Call},
@@ -50,6 +53,9 @@ pub enum Situation {
     ValidatorsReplaced,
     /// A block took all power from the validator that had built it, and others came after it.
     ProposerRemoved,
+    /// Blocks without transactions were decided, but none without another reason: each is the first
+    /// one, proves an offence, or follows a block with transactions, whose result it certifies.
+    EmptyBlocksOnlyProve,
     /// A decided block proves an offence, and no offence is proved by two blocks.
     EvidenceCommitted,
     /// A correct node said that a message of a node that lies in gossip proves a broken protocol.
@@ -83,6 +89,7 @@ impl Situation {
             Self::LiarBanned => "liar_banned",
             Self::ValidatorsReplaced => "validators_replaced",
             Self::ProposerRemoved => "proposer_removed",
+            Self::EmptyBlocksOnlyProve => "empty_blocks_only_prove",
             Self::EvidenceCommitted => "evidence_committed",
             Self::GossipLiarBlamed => "gossip_liar_blamed",
             Self::CrashInCutBeforeRename => "crash_in_cut_before_rename",
@@ -110,6 +117,7 @@ impl Situation {
             Self::LiarBanned => liar_banned(trace),
             Self::ValidatorsReplaced => validators_replaced(outcome, nodes),
             Self::ProposerRemoved => proposer_removed(trace, nodes),
+            Self::EmptyBlocksOnlyProve => empty_blocks_only_prove(trace),
             Self::EvidenceCommitted => evidence_committed(trace),
             Self::GossipLiarBlamed => gossip_liar_blamed(outcome),
             Self::CrashInCutBeforeRename => stored::crashed_in_cut(outcome, Side::Before),
@@ -428,6 +436,30 @@ fn liar_banned(trace: &[Event]) -> Result<(), String> {
         .any(banned)
         .then_some(())
         .ok_or_else(|| "nobody was banned".to_owned())
+}
+
+fn empty_blocks_only_prove(trace: &[Event]) -> Result<(), String> {
+    let mut blocks: BTreeMap<Height, &Arc<Block>> = BTreeMap::new();
+    for event in trace {
+        if let What::Decided {
+            height, decision, ..
+        } = &event.what
+        {
+            blocks.insert(*height, &decision.block);
+        }
+    }
+    let is_empty = |block: &Block| block.txs.is_empty() && block.evidence.is_empty();
+    let empty = blocks.iter().filter(|(_, block)| is_empty(block));
+    let mut followed = empty.filter_map(|(height, _)| blocks.get(&height.prev()?));
+    let needless = followed.find(|before| before.txs.is_empty());
+    match (needless, blocks.values().any(|block| is_empty(block))) {
+        (Some(before), _) => Err(format!(
+            "nothing called for the block after {}",
+            before.header.height
+        )),
+        (None, false) => Err("no block was empty".to_owned()),
+        (None, true) => Ok(()),
+    }
 }
 
 fn evidence_committed(trace: &[Event]) -> Result<(), String> {

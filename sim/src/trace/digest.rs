@@ -97,6 +97,7 @@ impl Digest {
                 self.hash(app_hash);
                 self.decision(decision);
             }
+            What::Connected { peer } | What::Disconnected { peer } => self.peer(*peer),
             What::Rejected { peer, reason, .. } => {
                 self.peer(*peer);
                 self.text(reason);
@@ -410,6 +411,8 @@ fn tag(what: &What) -> u8 {
         What::Disk(_) => 17,
         What::Stored { .. } => 18,
         What::Healed { .. } => 16,
+        What::Connected { .. } => 19,
+        What::Disconnected { .. } => 20,
     }
 }
 

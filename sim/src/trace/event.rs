@@ -106,6 +106,16 @@ pub enum What {
         /// crashed before it left), "down", or "stale" (of a connection that is gone).
         reason: &'static str,
     },
+    /// A node has a connection to a peer, or a new one.
+    Connected {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A node has no connection to a peer any more.
+    Disconnected {
+        /// The peer.
+        peer: PeerId,
+    },
     /// A node got a frame.
     Delivered {
         /// The packet.

@@ -1,35 +1,79 @@
-//! The words of the events: as an object with readable fields, and as a sentence. Pure.
+//! A line of a trace: an event or a decision with readable fields, as it is written and read, and
+//! as a sentence. Pure.
+
+use std::{borrow::Cow, fmt};
 
 use engine::{
     codec::Frame,
     consensus::Notice,
-    types::{BlockId, Message},
+    types::{BlockId, Message, PeerId, Time},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{hex, write::since_start};
+use super::hex;
 use crate::{
+    choice::Decision,
+    clock::START,
     nemesis::FaultKind,
     trace::{Event, What},
 };
 
-/// An event as it is written in NDJSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A word of this program, or one that was read.
+type Word = Cow<'static, str>;
+
+/// The notice that says where a node stands.
+const NEW_ROUND_STEP: &str = "new_round_step";
+
+/// A node: "n0" and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Node(pub u16);
+
+impl From<PeerId> for Node {
+    fn from(node: PeerId) -> Self {
+        Self(node.0)
+    }
+}
+
+impl From<Node> for String {
+    fn from(node: Node) -> Self {
+        node.to_string()
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+impl TryFrom<String> for Node {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        let number = word.strip_prefix('n').and_then(|n| n.parse().ok());
+        let node = number.map(Self).filter(|node| node.to_string() == word);
+        node.ok_or_else(|| format!("\"{word}\" is no node; nodes are n0, n1 and so on"))
+    }
+}
+
+/// An event or a decision as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// The event's number.
+    /// The event's number; of a decision, that of the event that came of it.
     pub seq: u64,
     /// Nanoseconds since the start of the run.
     pub time_ns: u64,
-    /// The node, as "n0"; absent for the world itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    /// The node; absent for the world itself, and for a decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Node>,
     /// What happened.
     #[serde(flatten)]
     pub detail: Detail,
 }
 
 /// What happened, with readable fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of `What`, in words")]
 pub enum Detail {
@@ -46,21 +90,27 @@ pub enum Detail {
     },
     Sent {
         packet: u64,
-        to: String,
+        to: Node,
         bytes: usize,
         messages: Vec<String>,
     },
     Dropped {
         packet: u64,
-        reason: &'static str,
+        reason: Word,
+    },
+    Connected {
+        peer: Node,
+    },
+    Disconnected {
+        peer: Node,
     },
     Delivered {
         packet: u64,
-        from: String,
+        from: Node,
         messages: Vec<String>,
     },
     Fired {
-        timer: &'static str,
+        timer: Word,
     },
     Appended {
         lsn: u64,
@@ -71,7 +121,7 @@ pub enum Detail {
     },
     Stored {
         height: u64,
-        parts: Vec<&'static str>,
+        parts: Vec<Word>,
     },
     Decided {
         height: u64,
@@ -81,18 +131,19 @@ pub enum Detail {
         txs: usize,
     },
     Rejected {
-        peer: String,
+        peer: Node,
         reason: String,
+        blames: bool,
     },
     Notice {
-        notice: &'static str,
+        notice: Word,
         text: String,
     },
     Submitted {
         tx: String,
     },
     Disk {
-        trouble: &'static str,
+        trouble: Word,
         path: String,
     },
     FaultBegan {
@@ -102,8 +153,9 @@ pub enum Detail {
         fault: FaultKind,
     },
     Healed {
-        core: Vec<String>,
+        core: Vec<Node>,
     },
+    Chosen(Decision),
 }
 
 impl Line {
@@ -113,10 +165,37 @@ impl Line {
         Self {
             seq: event.seq,
             time_ns: since_start(event.time),
-            node: event.node.map(|node| node.to_string()),
+            node: event.node.map(Node::from),
             detail: Detail::of(&event.what),
         }
     }
+
+    /// As it is written.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// Whether it is a decision, not an event.
+    #[must_use]
+    pub fn is_decision(&self) -> bool {
+        matches!(self.detail, Detail::Chosen(_))
+    }
+
+    /// The line of a decision.
+    pub(super) fn chosen((seq, time, decision): &(u64, Time, Decision)) -> Self {
+        Self {
+            seq: *seq,
+            time_ns: since_start(*time),
+            node: None,
+            detail: Detail::Chosen(*decision),
+        }
+    }
+}
+
+/// Nanoseconds since the start of the run.
+pub(super) fn since_start(time: Time) -> u64 {
+    time.since(START).0
 }
 
 impl Detail {
@@ -143,13 +222,19 @@ impl Detail {
             },
             What::Sent { packet, to, frame } => Self::Sent {
                 packet: *packet,
-                to: to.to_string(),
+                to: (*to).into(),
                 bytes: frame.bytes().len(),
                 messages: messages(frame),
             },
             What::Dropped { packet, reason } => Self::Dropped {
                 packet: *packet,
-                reason,
+                reason: Word::Borrowed(reason),
+            },
+            What::Connected { peer } => Self::Connected {
+                peer: (*peer).into(),
+            },
+            What::Disconnected { peer } => Self::Disconnected {
+                peer: (*peer).into(),
             },
             What::Delivered {
                 packet,
@@ -157,10 +242,12 @@ impl Detail {
                 frame,
             } => Self::Delivered {
                 packet: *packet,
-                from: from.to_string(),
+                from: (*from).into(),
                 messages: messages(frame),
             },
-            What::Fired { timer } => Self::Fired { timer },
+            What::Fired { timer } => Self::Fired {
+                timer: Word::Borrowed(timer),
+            },
             What::Appended { lsn, entry } => Self::Appended {
                 lsn: lsn.0,
                 record: entry.record.to_string(),
@@ -168,7 +255,7 @@ impl Detail {
             What::Synced { lsn, .. } => Self::Synced { lsn: lsn.0 },
             What::Stored { height, parts, .. } => Self::Stored {
                 height: height.0,
-                parts: parts.iter().map(|part| part.name()).collect(),
+                parts: parts.iter().map(|part| part.name().into()).collect(),
             },
             What::Decided {
                 height,
@@ -181,17 +268,23 @@ impl Detail {
                 app_hash: hex(&app_hash.0),
                 txs: decision.block.txs.len(),
             },
-            What::Rejected { peer, reason, .. } => Self::Rejected {
-                peer: peer.to_string(),
+            What::Rejected {
+                peer,
+                reason,
+                blames,
+            } => Self::Rejected {
+                peer: (*peer).into(),
                 reason: reason.clone(),
+                blames: *blames,
             },
             What::Notice(notice) => {
                 let (notice, text) = notice_words(notice);
+                let notice = Word::Borrowed(notice);
                 Self::Notice { notice, text }
             }
             What::Submitted { tx } => Self::Submitted { tx: hex(&tx.0) },
             What::Disk(strike) => Self::Disk {
-                trouble: strike.trouble.name(),
+                trouble: strike.trouble.name().into(),
                 path: strike.path.clone(),
             },
             What::FaultBegan(fault) => Self::FaultBegan {
@@ -201,98 +294,118 @@ impl Detail {
                 fault: fault.clone(),
             },
             What::Healed { core } => Self::Healed {
-                core: core.iter().map(ToString::to_string).collect(),
+                core: core.iter().copied().map(Node::from).collect(),
             },
         }
     }
-}
 
-/// The mark of an event in its node's column.
-pub(super) fn glyph(what: &What) -> &'static str {
-    match what {
-        What::Started { .. } => "○",
-        What::Crashed => "✗",
-        What::StartRefused { .. } | What::Halted { .. } => "‼",
-        What::Sent { .. } => "▸",
-        What::Dropped { .. } => "×",
-        What::Delivered { .. } => "◂",
-        What::Fired { .. } => "t",
-        What::Appended { .. } => "w",
-        What::Synced { .. } | What::Stored { .. } => "W",
-        What::Decided { .. } => "◆",
-        What::Rejected { .. } => "?",
-        What::Notice(_) => "●",
-        What::Submitted { .. } => "+",
-        What::Disk(_) => "!",
-        What::FaultBegan(_) => "▼",
-        What::FaultEnded(_) => "▲",
-        What::Healed { .. } => "═",
+    /// The mark in its node's column.
+    pub(super) fn glyph(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "○",
+            Self::Crashed => "✗",
+            Self::StartRefused { .. } | Self::Halted { .. } => "‼",
+            Self::Sent { .. } => "▸",
+            Self::Dropped { .. } => "×",
+            Self::Delivered { .. } => "◂",
+            Self::Connected { .. } => "⊕",
+            Self::Disconnected { .. } => "⊖",
+            Self::Fired { .. } => "t",
+            Self::Appended { .. } => "w",
+            Self::Synced { .. } | Self::Stored { .. } => "W",
+            Self::Decided { .. } => "◆",
+            Self::Rejected { .. } => "?",
+            Self::Notice { .. } => "●",
+            Self::Submitted { .. } => "+",
+            Self::Disk { .. } => "!",
+            Self::FaultBegan { .. } => "▼",
+            Self::FaultEnded { .. } => "▲",
+            Self::Healed { .. } => "═",
+            Self::Chosen(_) => "",
+        }
+    }
+
+    /// Where the node stands from now on, if this says so.
+    pub(super) fn place(&self) -> Option<&str> {
+        if let Self::Notice { notice, text } = self {
+            (notice == NEW_ROUND_STEP).then_some(text)
+        } else {
+            None
+        }
     }
 }
 
-/// What happened, in words.
-pub(super) fn sentence(what: &What) -> String {
-    match what {
-        What::Started {
-            incarnation: 0,
-            height,
-            ..
-        } => format!("start after height {height}"),
-        What::Started {
-            incarnation,
-            height,
-            ..
-        } => format!("restart {incarnation} after height {height}"),
-        What::Crashed => "crash".to_owned(),
-        What::StartRefused { reason } => format!("refuses to start: {reason}"),
-        What::Halted { reason } => format!("halts: {reason}"),
-        What::Sent { packet, to, frame } => {
-            format!("#{packet} to {to}: {}", messages(frame).join(", "))
-        }
-        What::Dropped { packet, reason } => format!("#{packet} lost ({reason})"),
-        What::Delivered {
-            packet,
-            from,
-            frame,
-        } => format!("#{packet} from {from}: {}", messages(frame).join(", ")),
-        What::Fired { timer } => format!("timer {timer}"),
-        What::Appended { lsn, entry } => format!("log {}: {}", lsn.0, entry.record),
-        What::Synced { lsn, .. } => format!("durable to {}", lsn.0),
-        What::Stored { height, parts, .. } => {
-            let parts: Vec<_> = parts.iter().map(|part| part.name()).collect();
-            format!("height {height} durable: {}", parts.join(", "))
-        }
-        What::Decided {
-            height, decision, ..
-        } => {
-            let (id, round) = (decision.id, decision.round);
-            format!("decide {id} at height {height} in round {round}")
-        }
-        What::Rejected {
-            peer,
-            reason,
-            blames,
-        } => {
-            let verb = if *blames {
-                "blames"
-            } else {
-                "refuses a message of"
-            };
-            format!("{verb} {peer}: {reason}")
-        }
-        What::Notice(notice) => {
-            let (name, text) = notice_words(notice);
-            format!("{} {text}", name.replace('_', " "))
-        }
-        What::Submitted { tx } => format!("transaction {tx}"),
-        What::Disk(strike) => format!("disk: {} in {}", strike.trouble.name(), strike.path),
-        What::FaultBegan(fault) => format!("fault: {fault}"),
-        What::FaultEnded(fault) => format!("ended: {fault}"),
-        What::Healed { core } => {
-            let core: Vec<_> = core.iter().map(ToString::to_string).collect();
-            format!("healed; core {}", core.join(" "))
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started {
+                incarnation: 0,
+                height,
+            } => write!(f, "start after height {height}"),
+            Self::Started {
+                incarnation,
+                height,
+            } => write!(f, "restart {incarnation} after height {height}"),
+            Self::Crashed => f.write_str("crash"),
+            Self::StartRefused { reason } => write!(f, "refuses to start: {reason}"),
+            Self::Halted { reason } => write!(f, "halts: {reason}"),
+            Self::Sent {
+                packet,
+                to,
+                messages,
+                ..
+            } => write!(f, "#{packet} to {to}: {}", messages.join(", ")),
+            Self::Dropped { packet, reason } => write!(f, "#{packet} lost ({reason})"),
+            Self::Connected { peer } => write!(f, "connected to {peer}"),
+            Self::Disconnected { peer } => write!(f, "gives {peer} up"),
+            Self::Delivered {
+                packet,
+                from,
+                messages,
+            } => write!(f, "#{packet} from {from}: {}", messages.join(", ")),
+            Self::Fired { timer } => write!(f, "timer {timer}"),
+            Self::Appended { lsn, record } => write!(f, "log {lsn}: {record}"),
+            Self::Synced { lsn } => write!(f, "durable to {lsn}"),
+            Self::Stored { height, parts } => {
+                write!(f, "height {height} durable: {}", parts.join(", "))
+            }
+            Self::Decided {
+                height,
+                round,
+                block,
+                ..
+            } => {
+                let block = short(block);
+                write!(f, "decide {block} at height {height} in round {round}")
+            }
+            Self::Rejected {
+                peer,
+                reason,
+                blames: true,
+            } => write!(f, "blames {peer}: {reason}"),
+            Self::Rejected { peer, reason, .. } => {
+                write!(f, "refuses a message of {peer}: {reason}")
+            }
+            Self::Notice { notice, text } => write!(f, "{} {text}", notice.replace('_', " ")),
+            Self::Submitted { tx } => write!(f, "transaction {}", short(tx)),
+            Self::Disk { trouble, path } => write!(f, "disk: {trouble} in {path}"),
+            Self::FaultBegan { fault } => write!(f, "fault: {fault}"),
+            Self::FaultEnded { fault } => write!(f, "ended: {fault}"),
+            Self::Healed { core } => {
+                f.write_str("healed; core")?;
+                core.iter().try_for_each(|node| write!(f, " {node}"))
+            }
+            Self::Chosen(made) => {
+                let (stream, at, value) = (made.stream, made.at, made.value);
+                write!(f, "choose {stream} at {at:?}: {value}")
+            }
         }
     }
+}
+
+/// The beginning of a hash, as hashes are shown.
+fn short(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
 }
 
 fn messages(frame: &Frame) -> Vec<String> {
@@ -305,7 +418,7 @@ fn messages(frame: &Frame) -> Vec<String> {
 fn notice_words(notice: &Notice) -> (&'static str, String) {
     let choice = |block: &Option<BlockId>| block.map_or("nil".to_owned(), |b| b.to_string());
     match notice {
-        Notice::NewRoundStep(at) => ("new_round_step", at.to_string()),
+        Notice::NewRoundStep(at) => (NEW_ROUND_STEP, at.to_string()),
         Notice::Vote {
             height,
             round,

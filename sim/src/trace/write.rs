@@ -6,26 +6,17 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    iter::Peekable,
 };
 
-use engine::{
-    consensus::Notice,
-    types::{Hrs, PeerId, Time},
-};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::line::{Line, glyph, sentence};
-use crate::{
-    choice::Decision,
-    clock::START,
-    trace::{Event, What},
-};
+use super::line::{Line, Node, since_start};
+use crate::{outcome::Outcome, trace::Event};
 
 /// The version of the NDJSON form, in its first line.
-const SCHEMA: &str = "sim.trace/1";
+pub(super) const SCHEMA: &str = "sim.trace/1";
 
-/// Which events are written. The default is all of them.
+/// Which lines are written. The default is all events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only these nodes, and what happens to the world itself; empty for all.
@@ -43,57 +34,70 @@ impl Filter {
     /// Whether an event is written.
     #[must_use]
     pub fn takes(&self, event: &Event) -> bool {
-        let node = event
-            .node
-            .is_none_or(|node| self.nodes.is_empty() || self.nodes.contains(&node.0));
-        node && self.covers(event.time)
+        self.covers(event.node.map(Node::from), since_start(event.time))
     }
 
-    fn covers(&self, time: Time) -> bool {
-        let at = since_start(time);
-        self.from_ns.is_none_or(|from| at >= from) && self.to_ns.is_none_or(|to| at <= to)
+    /// Whether a line is written.
+    #[must_use]
+    pub fn takes_line(&self, line: &Line) -> bool {
+        let wanted = self.choices || !line.is_decision();
+        wanted && self.covers(line.node, line.time_ns)
+    }
+
+    fn covers(&self, node: Option<Node>, at: u64) -> bool {
+        node.is_none_or(|node| self.nodes.is_empty() || self.nodes.contains(&node.0))
+            && self.from_ns.is_none_or(|from| at >= from)
+            && self.to_ns.is_none_or(|to| at <= to)
     }
 }
 
-/// Nanoseconds since the start of the run.
-pub(super) fn since_start(time: Time) -> u64 {
-    time.since(START).0
-}
-
-/// Seconds with six decimals.
-fn seconds(ns: u64) -> String {
+/// A time in seconds with six decimals.
+pub(crate) fn seconds(ns: u64) -> String {
     let us = ns / 1_000;
     format!("{}.{:06}s", us / 1_000_000, us % 1_000_000)
 }
 
 /// The first line of an NDJSON trace.
-#[derive(Debug, Serialize)]
-struct Header<'a> {
-    schema: &'static str,
-    seed: u64,
-    validators: usize,
-    digest: &'a str,
-    events: usize,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the form.
+    pub schema: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// How many nodes it had.
+    pub validators: u16,
+    /// The digest of all its events.
+    pub digest: String,
+    /// How many events follow, decisions not counted.
+    pub events: usize,
 }
 
-/// A decision in NDJSON: the event that it came before, when, and what a schedule would give.
-#[derive(Debug, Serialize)]
-struct Choice<'a> {
-    seq: u64,
-    time_ns: u64,
-    event: &'static str,
-    #[serde(flatten)]
-    decision: &'a Decision,
+impl Header {
+    /// The header of the events of a run that a filter takes.
+    #[must_use]
+    pub fn of(outcome: &Outcome, filter: &Filter) -> Self {
+        let taken = outcome.trace.iter().filter(|event| filter.takes(event));
+        Self {
+            schema: SCHEMA.to_owned(),
+            seed: outcome.plan.seed,
+            validators: u16::try_from(outcome.plan.powers.len()).unwrap_or(u16::MAX),
+            digest: outcome.digest.clone(),
+            events: taken.count(),
+        }
+    }
 }
 
-/// The decisions that are written, to be taken off event by event.
-fn decisions<'a>(
-    outcome: &'a crate::outcome::Outcome,
-    filter: &'a Filter,
-) -> Peekable<impl Iterator<Item = &'a (u64, Time, Decision)>> {
-    let all = outcome.decisions.iter();
-    all.filter(|(_, time, _)| filter.choices && filter.covers(*time))
-        .peekable()
+/// The lines of a run: its events, and each decision before the event that came of it.
+pub fn lines(outcome: &Outcome) -> impl Iterator<Item = Line> {
+    let mut decisions = outcome.decisions.iter().peekable();
+    let mut events = outcome.trace.iter().peekable();
+    std::iter::from_fn(move || {
+        let next = events.peek()?;
+        match decisions.next_if(|(seq, ..)| *seq <= next.seq) {
+            Some(made) => Some(Line::chosen(made)),
+            None => events.next().map(Line::of),
+        }
+    })
 }
 
 /// Writes a trace as one JSON object per line, after a header that names the schema and the run.
@@ -102,33 +106,15 @@ fn decisions<'a>(
 /// What the writer says.
 pub fn write_ndjson(
     out: &mut dyn Write,
-    outcome: &crate::outcome::Outcome,
+    header: &Header,
+    lines: impl IntoIterator<Item = Line>,
     filter: &Filter,
 ) -> io::Result<()> {
-    let taken = || outcome.trace.iter().filter(|event| filter.takes(event));
-    let header = Header {
-        schema: SCHEMA,
-        seed: outcome.plan.seed,
-        validators: outcome.plan.powers.len(),
-        digest: &outcome.digest,
-        events: taken().count(),
-    };
-    serde_json::to_writer(&mut *out, &header)?;
+    serde_json::to_writer(&mut *out, header)?;
     writeln!(out)?;
-    let mut choices = decisions(outcome, filter);
-    for event in &outcome.trace {
-        while let Some((seq, time, decision)) = choices.next_if(|(seq, ..)| *seq == event.seq) {
-            let choice = Choice {
-                seq: *seq,
-                time_ns: since_start(*time),
-                event: "chosen",
-                decision,
-            };
-            serde_json::to_writer(&mut *out, &choice)?;
-            writeln!(out)?;
-        }
-        if filter.takes(event) {
-            serde_json::to_writer(&mut *out, &Line::of(event))?;
+    for line in lines {
+        if filter.takes_line(&line) {
+            serde_json::to_writer(&mut *out, &line)?;
             writeln!(out)?;
         }
     }
@@ -141,64 +127,59 @@ pub fn write_ndjson(
 /// What the writer says.
 pub fn write_text(
     out: &mut dyn Write,
-    outcome: &crate::outcome::Outcome,
+    header: &Header,
+    lines: impl IntoIterator<Item = Line>,
     filter: &Filter,
 ) -> io::Result<()> {
-    let all = 0..u16::try_from(outcome.plan.powers.len()).unwrap_or(u16::MAX);
-    let nodes: Vec<u16> = all
+    let nodes: Vec<Node> = (0..header.validators)
         .filter(|node| filter.nodes.is_empty() || filter.nodes.contains(node))
+        .map(Node)
         .collect();
     write!(out, "{:>13} ", "time")?;
     for node in &nodes {
-        write!(out, " {:<3}", format!("n{node}"))?;
+        write!(out, " {:<3}", node.to_string())?;
     }
     writeln!(out, "  {:<56}  height/round/step", "event")?;
-    let mut at: BTreeMap<PeerId, Hrs> = BTreeMap::new();
-    let mut choices = decisions(outcome, filter);
-    for event in &outcome.trace {
-        while let Some((_, time, made)) = choices.next_if(|(seq, ..)| *seq == event.seq) {
-            let (time, blank) = (seconds(since_start(*time)), 4 * nodes.len());
-            let (stream, at, value) = (made.stream, made.at, made.value);
-            writeln!(
-                out,
-                "{time:>13} {:blank$}  choose {stream} at {at:?}: {value}",
-                ""
-            )?;
+    let mut places: BTreeMap<Node, String> = BTreeMap::new();
+    for line in lines {
+        if let (Some(node), Some(place)) = (line.node, line.detail.place()) {
+            places.insert(node, place.to_owned());
         }
-        if let (Some(node), What::Notice(Notice::NewRoundStep(now))) = (event.node, &event.what) {
-            at.insert(node, *now);
-        }
-        if filter.takes(event) {
-            let place = event.node.and_then(|node| at.get(&node));
-            row(out, &nodes, event, place)?;
+        if filter.takes_line(&line) {
+            let place = line.node.and_then(|node| places.get(&node));
+            row(out, &nodes, &line, place)?;
         }
     }
     Ok(())
 }
 
-fn row(out: &mut dyn Write, nodes: &[u16], event: &Event, at: Option<&Hrs>) -> io::Result<()> {
-    write!(out, "{:>13} ", seconds(since_start(event.time)))?;
+fn row(out: &mut dyn Write, nodes: &[Node], line: &Line, place: Option<&String>) -> io::Result<()> {
+    write!(out, "{:>13} ", seconds(line.time_ns))?;
     for node in nodes {
-        let here = event.node.is_none_or(|n| n.0 == *node);
-        let mark = if here { glyph(&event.what) } else { " " };
+        let here = line.node.is_none_or(|it| it == *node);
+        let mark = if here { line.detail.glyph() } else { "" };
         write!(out, " {mark:<3}")?;
     }
-    let text = sentence(&event.what);
-    match at {
-        Some(at) => writeln!(out, "  {text:<56}  {at}"),
+    let text = line.detail.to_string();
+    match place {
+        Some(place) => writeln!(out, "  {text:<56}  {place}"),
         None => writeln!(out, "  {text}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use engine::{codec::Frame, types::Height};
+    use engine::{
+        codec::Frame,
+        types::{Height, PeerId, Time},
+    };
 
     use super::*;
     use crate::{
-        choice::Stream,
+        choice::{Decision, Stream},
+        clock::START,
         report::sample,
-        trace::{Digest, first_difference},
+        trace::{Digest, What, first_difference},
     };
 
     fn event(seq: u64, us: u64, node: u16, what: What) -> Event {
@@ -242,24 +223,34 @@ mod tests {
         ]
     }
 
-    fn written(
-        write: fn(&mut dyn Write, &crate::outcome::Outcome, &Filter) -> io::Result<()>,
-    ) -> String {
+    fn outcome() -> Outcome {
         let mut outcome = sample::passed();
         outcome.trace = events();
+        outcome
+    }
+
+    fn text(outcome: &Outcome, filter: &Filter) -> String {
         let mut out = Vec::new();
-        write(&mut out, &outcome, &Filter::default()).unwrap();
+        let header = Header::of(outcome, filter);
+        write_text(&mut out, &header, lines(outcome), filter).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn ndjson(outcome: &Outcome, filter: &Filter) -> String {
+        let mut out = Vec::new();
+        let header = Header::of(outcome, filter);
+        write_ndjson(&mut out, &header, lines(outcome), filter).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn text_has_a_column_per_node() {
-        insta::assert_snapshot!(written(write_text));
+        insta::assert_snapshot!(text(&outcome(), &Filter::default()));
     }
 
     #[test]
     fn ndjson_names_its_schema_first() {
-        let text = written(write_ndjson);
+        let text = ndjson(&outcome(), &Filter::default());
         for line in text.lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
         }
@@ -269,8 +260,7 @@ mod tests {
 
     #[test]
     fn decisions_stand_before_what_came_of_them_when_they_are_asked_for() {
-        let mut outcome = sample::passed();
-        outcome.trace = events();
+        let mut outcome = outcome();
         let made = |seq, us: u64, value| {
             let (stream, at) = (Stream::LinkLatency, [1, 1, 0, 4 << 32]);
             let decision = Decision { stream, at, value };
@@ -282,15 +272,10 @@ mod tests {
             to_ns: Some(2_500_000),
             ..Filter::default()
         };
-        let (mut text, mut lines) = (Vec::new(), Vec::new());
-        write_text(&mut text, &outcome, &filter).unwrap();
-        write_ndjson(&mut lines, &outcome, &filter).unwrap();
-        let both = [text, lines].concat();
-        insta::assert_snapshot!(String::from_utf8(both).unwrap());
+        let both = text(&outcome, &filter) + &ndjson(&outcome, &filter);
+        insta::assert_snapshot!(both);
         filter.choices = false;
-        let mut without = Vec::new();
-        write_text(&mut without, &outcome, &filter).unwrap();
-        assert!(!String::from_utf8(without).unwrap().contains("choose"));
+        assert!(!text(&outcome, &filter).contains("choose"));
     }
 
     #[test]

@@ -19,26 +19,85 @@
 //! patience ends. At each height every peer may leave it without an answer once; then it is passed
 //! over. Whoever has nobody left to ask goes over to consensus, where gossip brings what it missed.
 
-use engine::types::{PeerId, Span};
+use engine::types::{PeerId, Round, Span, Time};
 
-use crate::nemesis::{EmptyBlocksMs, Plan};
+use crate::{
+    nemesis::{EmptyBlocksMs, Plan},
+    oracle::Stable,
+};
 
-/// A bound for the time until the core has decided `plan.stable_heights` more heights, if its
-/// members are at most `behind` heights apart and have reached `round`.
-pub(crate) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u64) -> Span {
+/// The longest way of a message between members of the core: latency, and the disks it waits for.
+fn delay(plan: &Plan) -> Span {
+    Span::micros(plan.link.latency_us.max).plus(Span::micros(4 * plan.sync_us.max))
+}
+
+/// Announcement, answer, announcement of what is still missing, answer: each may wait for a timer.
+fn repair(plan: &Plan) -> Span {
     let gossip = plan.gossip();
-    let delay = Span::micros(plan.link.latency_us.max).plus(Span::micros(4 * plan.sync_us.max));
-    // Announcement, answer, announcement of what is still missing, answer: each may wait for a
-    // timer.
-    let repair = gossip
+    gossip
         .interval_max
         .plus(gossip.resend_after)
         .plus(gossip.interval)
         .times(4)
-        .plus(delay.times(8));
+        .plus(delay(plan).times(8))
+}
+
+/// What is asked of the core from `from` on, when clocks and disks are where they should be.
+///
+/// A vote counts as worth an answer when it has been there for two announcements. A peer that
+/// stands still is answered by a few of those who can, by twice as many at its next announcement,
+/// and so on: by all after as many as it takes to double to the number of nodes. What was sent
+/// lately is not sent again at once.
+///
+/// Each height that a node is behind takes two repairs, one for the commit and one for the block,
+/// or with block sync a question to every peer and the patience after which it tries the other way.
+///
+/// Who is two rounds behind another gets the votes that take it on within the time of gossip, but
+/// some of them may only be signed when a timeout of the later round is over; the same again if it
+/// has to go by a timeout of its own.
+pub(crate) fn stable(plan: &Plan, core: &[PeerId], from: Time) -> Stable {
+    let nodes = plan.powers.len() as u64;
+    let doublings = u64::from(u64::BITS - nodes.leading_zeros());
+    let config = plan.gossip();
+    let gossip = config
+        .interval_max
+        .times(doublings + 4)
+        .plus(config.resend_after)
+        .plus(config.interval.times(4))
+        .plus(delay(plan).times(4));
+    let sync = plan.block_sync_config();
+    let syncing = if plan.block_sync {
+        sync.patience.plus(sync.request_timeout.times(3 * nodes))
+    } else {
+        Span::ZERO
+    };
+    let timeouts = plan.timeouts.to_engine();
+    let all = |round| {
+        let each = [
+            timeouts.propose(round),
+            timeouts.prevote(round),
+            timeouts.precommit(round),
+        ];
+        each.into_iter().fold(Span::ZERO, Span::plus).times(2)
+    };
+    let (first, second) = (all(Round(0)), all(Round(1)));
+    Stable {
+        core: core.to_vec(),
+        from,
+        gossip,
+        catch_up: repair(plan).times(2).plus(syncing),
+        follow: gossip.times(3).plus(first),
+        follow_delta: Span(second.0.saturating_sub(first.0)),
+    }
+}
+
+/// A bound for the time until the core has decided `plan.stable_heights` more heights, if its
+/// members are at most `behind` heights apart and have reached `round`.
+pub(crate) fn time_to_decide(plan: &Plan, core: &[PeerId], round: u32, behind: u64) -> Span {
+    let repair = repair(plan);
     let timeouts = plan.timeouts.to_engine();
     let round_time = |r: u32| {
-        let r = engine::types::Round(r);
+        let r = Round(r);
         timeouts
             .propose(r)
             .plus(timeouts.prevote(r))

@@ -276,7 +276,11 @@ impl World {
         );
         let round = self.judge.highest_round();
         let within = bound::time_to_decide(&self.plan, &core, round, highest.0 - lowest.0);
-        let by = self.now.after(within).after(self.disk_backlog(&core));
+        let backlog = self.disk_backlog(&core);
+        let by = self.now.after(within).after(backlog);
+        let set_back = Span::millis(self.plan.most_set_back_ms());
+        let from = self.now.after(backlog).after(set_back);
+        self.judge.stabilise(bound::stable(&self.plan, &core, from));
         let target = Height(highest.0 + self.plan.stable_heights);
         self.core.clone_from(&core);
         self.liveness = Some(Liveness::expect(core, target, by));

@@ -27,6 +27,8 @@ use crate::{
 /// Small segments unless the plan has its own size, so that logs are cut and old segments are
 /// removed in every run of usual length.
 const SEGMENT_BYTES: u64 = 16 * 1024;
+/// A node that gets an input at an event whose number is a multiple of this is measured.
+const MEASURED_EVERY: u64 = 4;
 
 /// One machine.
 #[derive(Debug)]
@@ -398,6 +400,19 @@ impl World {
         }
         if let Some(input) = answer {
             self.input(node, input);
+        }
+    }
+
+    /// Every so often a node's memory is measured.
+    pub(super) fn measure(&mut self, node: PeerId) {
+        if !self.seq.is_multiple_of(MEASURED_EVERY) || !self.is_correct(node) {
+            return;
+        }
+        if let Some(size) = self.host(node).validator.size() {
+            let measured = self.judge.measure(self.now, node, &size);
+            if self.violation.is_none() {
+                self.violation = measured.err();
+            }
         }
     }
 

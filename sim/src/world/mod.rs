@@ -404,6 +404,7 @@ impl World {
         let now = self.now;
         let mut outputs = std::mem::take(&mut self.outputs);
         self.host(node).step(node, now, input, &mut outputs);
+        self.measure(node);
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
     }

@@ -231,9 +231,7 @@ impl World {
             return;
         }
         if incarnation > known {
-            host.known[usize::from(from.0)] = incarnation;
-            self.sessions.is_back(from, to);
-            self.input(to, Input::Connected(from));
+            self.connected(to, from, incarnation);
         }
         if !self.filters.receive(from, to, &frame) {
             self.drop_packet(to, packet, "deaf");

@@ -12,6 +12,7 @@ use engine::{
 
 use crate::{
     choice::{Ratio, Stream},
+    trace::What,
     world::{Pending, Phase, World},
 };
 
@@ -153,11 +154,19 @@ impl World {
         }
         if up {
             let starts = self.host(peer).starts;
-            self.host(node).known[usize::from(peer.0)] = starts;
-            self.sessions.is_back(peer, node);
-            self.input(node, Input::Connected(peer));
-        } else {
+            self.connected(node, peer, starts);
+        } else if self.sessions.are_apart(node, peer) || self.sessions.is_gone(peer, node) {
+            // Otherwise the peer came back before the node could do anything.
+            self.emit(Some(node), What::Disconnected { peer });
             self.input(node, Input::Disconnected(peer));
         }
+    }
+
+    /// A node has a connection to this incarnation of a peer.
+    pub(super) fn connected(&mut self, node: PeerId, peer: PeerId, incarnation: u32) {
+        self.host(node).known[usize::from(peer.0)] = incarnation;
+        self.sessions.is_back(peer, node);
+        self.emit(Some(node), What::Connected { peer });
+        self.input(node, Input::Connected(peer));
     }
 }

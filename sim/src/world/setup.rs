@@ -9,7 +9,7 @@ use crate::{
     clock::START,
     markers::Observer,
     nemesis::Plan,
-    oracle::{Member, Setup},
+    oracle::{Member, Setup, Work},
     outcome::RunOptions,
     world::Cast,
 };
@@ -46,17 +46,20 @@ pub(crate) fn setup(plan: &Plan, cast: &Cast) -> Setup {
         params: Params::default(),
         verify: Arc::clone(&cast.verify),
         within_one_third: plan.is_within_one_third(),
-        most_events: most_events(plan),
+        work: work(plan),
         without: Vec::new(),
     }
 }
 
 /// How many events a run may take. Seeds take up to 300 for each pair of nodes and height, and
 /// where some nodes wait for others up to 170,000 in all.
-fn most_events(plan: &Plan) -> u64 {
+fn work(plan: &Plan) -> Work {
     let nodes = plan.powers.len() as u64;
     let heights = plan.heights + plan.stable_heights;
-    1_000_000 + 2_000 * nodes * nodes * heights
+    Work {
+        at_least: 1_000_000 + 2_000 * nodes * nodes * heights,
+        per_height: 600 * nodes * nodes,
+    }
 }
 
 /// The name of every simulated chain.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::{
     crypto::Keys,
     ledger::Genesis,
-    node::{Config, Input, Node, Output, Store, StoreConfig},
+    node::{Config, Input, Node, Output, Size, Store, StoreConfig},
     replay::{self, Owner},
     storage::Storage,
     types::{Height, Time},
@@ -30,6 +30,11 @@ pub trait Validator: std::fmt::Debug {
 
     /// Consumes one input at local time `now`.
     fn step(&mut self, now: Time, input: Input, out: &mut Vec<Output>);
+
+    /// How much it holds in memory, if it is running and can tell.
+    fn size(&self) -> Option<Size> {
+        None
+    }
 
     /// Carries out an output that is about the disk, and returns the input that answers it.
     ///
@@ -99,6 +104,10 @@ impl Validator for EngineValidator {
         if let Some(running) = &mut self.running {
             running.0.step(now, input, out);
         }
+    }
+
+    fn size(&self) -> Option<Size> {
+        self.running.as_ref().map(|running| running.0.size())
     }
 
     fn carry_out(

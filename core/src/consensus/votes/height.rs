@@ -273,6 +273,13 @@ impl HeightVoteSet {
         left.map(|opened| opened.rounds.len()).sum()
     }
 
+    /// How many rounds beyond the one after ours are tracked.
+    #[must_use]
+    pub fn rounds_ahead(&self) -> usize {
+        let next = self.round.next();
+        self.rounds.keys().filter(|round| **round > next).count()
+    }
+
     /// A peer's connection is down. Its votes were verified and stay; so does the charge for the
     /// rounds it opened, until they are no longer ahead of ours.
     pub fn remove_peer(&mut self, peer: PeerId) {

@@ -165,6 +165,13 @@ impl VoteSet {
         self.votes.get(index)?.as_ref()
     }
 
+    /// How many votes are stored, conflicting ones included.
+    #[must_use]
+    pub fn stored(&self) -> usize {
+        let conflicting = self.by_block.iter().map(|b| b.conflicting.len());
+        self.have.count() + conflicting.sum::<usize>()
+    }
+
     /// The block, or nil, that more than 2/3 voted for.
     #[must_use]
     pub fn majority(&self) -> Option<Option<BlockId>> {

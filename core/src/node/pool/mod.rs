@@ -162,6 +162,12 @@ impl Pool {
         self.waiting.len()
     }
 
+    /// How many bytes the waiting transactions have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

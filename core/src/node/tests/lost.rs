@@ -108,20 +108,64 @@ fn however_much_of_the_log_is_cut_off_the_start_finds_what_was_signed_or_refuses
     assert!(found_all > 0 && lost_signed > 0 && lost_end > 0);
 }
 
+/// Zeros one slot of the sign state: the newer one, or that before it.
+fn zero_slot(disk: &mut MemoryStorage, newer: bool) {
+    let path = "data/sign_state";
+    let slots = crate::storage::read_file(disk, path).unwrap();
+    let (generation, _) = crate::privval::newest(&slots).unwrap();
+    let place = (generation + u64::from(!newer)) % 2;
+    let file = disk.open(path, Access::Write).unwrap();
+    disk.write_at(file, place * 512, &[0; 512]).unwrap();
+    disk.close(file).unwrap();
+}
+
 #[test]
 fn a_sign_state_that_has_lost_its_newest_slot_is_written_again_before_the_node_begins() {
     let net = at_work();
     let before = net.hosts[0].node.sign.clone();
     assert!(net.hosts[0].node.unreleased.is_empty(), "all was released");
     let mut disk = stopped(&net);
-    let path = "data/sign_state";
-    let slots = crate::storage::read_file(&mut disk, path).unwrap();
-    let (generation, _) = crate::privval::newest(&slots).unwrap();
-    let file = disk.open(path, Access::Write).unwrap();
-    disk.write_at(file, generation % 2 * 512, &[0; 512])
-        .unwrap();
-    disk.close(file).unwrap();
+    zero_slot(&mut disk, true);
     assert_eq!(start(&mut disk).unwrap().sign, before);
     disk.restart();
     assert_eq!(SignFile::open(&mut disk, "data").unwrap().1, before);
+}
+
+#[test]
+fn a_lost_slot_that_the_log_does_not_explain_is_refused() {
+    let net = at_work();
+    let mut disk = stopped(&net);
+    zero_slot(&mut disk, false);
+    assert_eq!(start(&mut disk).unwrap_err(), StartError::SlotLost);
+}
+
+#[test]
+fn with_its_newest_slot_lost_no_sign_state_hides_that_the_log_has_lost_its_end() {
+    let net = at_work();
+    let last = net.hosts[0].node.sign.last();
+    let (mut found_all, mut refused) = (0, 0);
+    for bytes in (0..16_384).step_by(128) {
+        let mut disk = stopped(&net);
+        zero_slot(&mut disk, true);
+        cut_log(&mut disk, bytes);
+        match start(&mut disk) {
+            Ok(found) => {
+                found_all += 1;
+                assert_eq!(found.sign.last(), last, "{bytes} bytes are missing");
+            }
+            Err(StartError::SlotLost) => refused += 1,
+            Err(_) => {}
+        }
+    }
+    assert!(found_all > 0 && refused > 0);
+}
+
+#[test]
+fn a_directory_without_a_state_whose_first_signature_is_unreadable_was_in_use() {
+    let net = at_work();
+    let mut disk = without_state_and_blocks(&net);
+    disk.remove("data/sign_state").unwrap();
+    SignFile::create(&mut disk, "data").unwrap();
+    zero_slot(&mut disk, true);
+    assert_eq!(start(&mut disk).unwrap_err(), StartError::StateLost);
 }

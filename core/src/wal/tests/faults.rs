@@ -125,6 +125,9 @@ fn live(disk: &mut dyn Storage, acknowledged: &mut u64) -> Result<(), WalError> 
     for index in 0..8 {
         log.save(disk, None, &[entry(index)])?;
         *acknowledged = index + 1;
+        if index % 3 == 0 {
+            log.prepare(disk)?;
+        }
     }
     log.save_snapshot(disk, &Snapshot { index: 5, term: 1 })?;
     log.release_lock_to(disk, 5)?;
@@ -234,6 +237,7 @@ fn after_a_failed_write_or_sync_every_call_is_refused_until_the_log_is_reopened(
         assert_eq!(log.save_snapshot(&mut disk, &START), poisoned);
         assert_eq!(log.sync(&mut disk), poisoned);
         assert_eq!(log.cut(&mut disk), poisoned);
+        assert_eq!(log.prepare(&mut disk), poisoned);
         assert_eq!(log.release_lock_to(&mut disk, 9), poisoned);
         assert_eq!(log.purge(&mut disk), Err(WalError::Poisoned));
         assert_eq!(disk.calls, calls, "a poisoned log does not touch the disk");

@@ -249,6 +249,7 @@ fn live(disk: &mut Forgetful, format: Format, seen: &mut Acknowledged) -> Result
             (seen.entries, seen.snapshot) = (index + 1, snapshot);
             log.release_lock_to(disk, index)?;
             log.purge(disk)?;
+            log.prepare(disk)?;
         }
         if index == 10 {
             // The process ends without closing the log; what it wrote is only in the cache.

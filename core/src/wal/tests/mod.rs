@@ -8,6 +8,7 @@ mod document;
 mod faults;
 mod forgetful;
 mod model;
+mod pipeline;
 mod repairing;
 mod streaming;
 

@@ -53,21 +53,46 @@ pub(super) fn draw(choices: &Choices, plan: &mut Plan, height_ms: u64) {
     let nodes = plan.powers.len() as u64;
     let broken = draw.between(0..=(nodes.max(1) - 1) / 3);
     let survived = draw.between(1..=nodes + 1);
-    let window = height_ms * (plan.heights + 2);
     for number in 0..broken + survived {
         let coords = [Option_::Disks as u64, number, 0, 0];
         let mut draw = choices.draw(Stream::Schedule, coords);
-        let (node, ms) = (draw_node(&mut draw, plan), draw.between(0..=window));
-        let before = plan.faults.len();
-        if number < broken {
-            breaking(&mut draw, plan, (node, ms), height_ms);
-            if !plan.can_do_without_broken() {
-                plan.faults.truncate(before);
-            }
-        } else {
-            surviving(&mut draw, plan, (node, ms), height_ms);
+        let node = draw_node(&mut draw, plan);
+        add(&mut draw, plan, (node, number < broken), height_ms);
+    }
+}
+
+/// Adds one trouble for each disk, after all else is drawn. As many as the others can do without
+/// break; which come first is drawn.
+pub(super) fn draw_everywhere(choices: &Choices, plan: &mut Plan, height_ms: u64) {
+    let nodes = u16::try_from(plan.powers.len()).unwrap_or(u16::MAX);
+    let mut draw = swarm(choices, Option_::DisksEverywhere);
+    let (first, breaks) = (draw.below(nodes.into()), draw.below(2) == 0);
+    for number in 0..nodes {
+        let coords = [Option_::DisksEverywhere as u64, number.into(), 0, 0];
+        let mut draw = choices.draw(Stream::Schedule, coords);
+        let turned = (u64::from(number) + first) % u64::from(nodes);
+        let node = u16::try_from(turned).unwrap_or(number);
+        if !(breaks && add(&mut draw, plan, (node, true), height_ms)) {
+            add(&mut draw, plan, (node, false), height_ms);
         }
     }
+}
+
+/// Adds a trouble of one node's disk, and says whether it could: nodes break only while the others
+/// can do without them.
+fn add(draw: &mut Draw, plan: &mut Plan, (node, breaks): (u16, bool), height_ms: u64) -> bool {
+    let ms = draw.between(0..=height_ms * (plan.heights + 2));
+    if !breaks {
+        surviving(draw, plan, (node, ms), height_ms);
+        return true;
+    }
+    let before = plan.faults.len();
+    breaking(draw, plan, (node, ms), height_ms);
+    let possible = plan.can_do_without_broken();
+    if !possible {
+        plan.faults.truncate(before);
+    }
+    possible
 }
 
 fn push(plan: &mut Plan, ms: u64, kind: FaultKind) {

@@ -42,6 +42,8 @@ pub struct Overrides {
     pub network: NetworkMode,
     /// No faults at all: no byzantine validators, no loss, no crashes, perfect clocks.
     pub no_faults: bool,
+    /// Every disk is in trouble, and as many break as the others can do without.
+    pub disk_faults: bool,
     /// Allows byzantine power of one third or more.
     pub beyond_one_third: bool,
 }
@@ -75,6 +77,7 @@ pub(super) enum Option_ {
     LyingSync = 32,
     Bandwidth = 40,
     Disks = 50,
+    DisksEverywhere = 51,
     RetainBlocks = 60,
     AlwaysLying = 70,
     Bulk = 71,
@@ -172,26 +175,34 @@ fn draw_all(seed: u64, overrides: &Overrides) -> Result<Plan, String> {
     let height_ms = 4 * link.latency_us.max.div_ceil(1_000) + timeouts.commit + 5 + wait_ms;
     plan.faults_end_ms = height_ms * heights * 4 + 1_000;
     if !overrides.no_faults {
-        byzantine::draw_cast(&choices, &mut plan, overrides);
-        if !overrides.beyond_one_third {
-            reconfigure::draw(&choices, &mut plan, height_ms);
-            if plan.powers.len() > 1 && plan.one_may_decide_alone() {
-                // Its heights would take no longer than its disk: nobody could follow.
-                let delay = link.latency_us.max.div_ceil(1_000);
-                plan.timeouts.skip_commit = false;
-                plan.timeouts.commit = plan.timeouts.commit.max(2 * delay);
-            }
-        }
-        plan.faults = draw_faults(&choices, &plan, height_ms);
-        draw_swap(&choices, &mut plan, height_ms);
-        disks::draw(&choices, &mut plan, height_ms);
-        plan.starts_late_ms = draw_late_start(&choices, &plan, height_ms);
-        draw_lies(&choices, &mut plan);
-        byzantine::draw_script(&choices, &mut plan, height_ms);
-        draw_second(&choices, &mut plan, overrides, height_ms);
+        draw_trouble(&choices, &mut plan, overrides, height_ms);
     }
     plan.retain_blocks = draw_retain_blocks(&choices, &plan);
     Ok(plan)
+}
+
+/// All that goes wrong in a run, on purpose or not.
+fn draw_trouble(choices: &Choices, plan: &mut Plan, overrides: &Overrides, height_ms: u64) {
+    byzantine::draw_cast(choices, plan, overrides);
+    if !overrides.beyond_one_third {
+        reconfigure::draw(choices, plan, height_ms);
+        if plan.powers.len() > 1 && plan.one_may_decide_alone() {
+            // Its heights would take no longer than its disk: nobody could follow.
+            let delay = plan.link.latency_us.max.div_ceil(1_000);
+            plan.timeouts.skip_commit = false;
+            plan.timeouts.commit = plan.timeouts.commit.max(2 * delay);
+        }
+    }
+    plan.faults = draw_faults(choices, plan, height_ms);
+    draw_swap(choices, plan, height_ms);
+    disks::draw(choices, plan, height_ms);
+    plan.starts_late_ms = draw_late_start(choices, plan, height_ms);
+    draw_lies(choices, plan);
+    byzantine::draw_script(choices, plan, height_ms);
+    draw_second(choices, plan, overrides, height_ms);
+    if overrides.disk_faults {
+        disks::draw_everywhere(choices, plan, height_ms);
+    }
 }
 
 /// In every sixth run nodes remove old blocks, unless somebody may be off for long: nobody could

@@ -1,5 +1,7 @@
 //! What seeds draw.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::nemesis::FaultKind;
 
@@ -31,6 +33,28 @@ fn byzantine_power_stays_below_one_third_unless_allowed() {
         ..two
     };
     assert_eq!(draw(1, &allowed).unwrap().byzantine.len(), 2);
+}
+
+#[test]
+fn disk_faults_means_one_for_each_disk_at_least_and_some_break() {
+    let disks = Overrides {
+        disk_faults: true,
+        ..Overrides::default()
+    };
+    let mut broken = 0;
+    for seed in 0..200 {
+        let plan = draw(seed, &disks).unwrap();
+        let mut hit = BTreeSet::new();
+        for fault in &plan.faults {
+            if let FaultKind::Disk { node, .. } = fault.kind {
+                hit.insert(node);
+            }
+        }
+        assert_eq!(hit.len(), plan.powers.len(), "seed {seed}");
+        assert!(plan.can_do_without_broken(), "seed {seed}");
+        broken += usize::from(!plan.broken().is_empty());
+    }
+    assert!(broken > 50, "{broken}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::oracle::{
     quorum::{Mask, Powers, members, only},
     seen::{HeightSeen, ProposalSeen},
     sets::{Rules, Validators},
+    stable::{Place, Stable},
 };
 
 impl Ghost {
@@ -53,6 +54,31 @@ impl Ghost {
     pub(in crate::oracle) fn block(&self, height: u64) -> Option<&Arc<Block>> {
         self.chain
             .get(usize::try_from(height.checked_sub(self.base)?).ok()?)
+    }
+
+    /// The stable phase, once it has begun.
+    pub(in crate::oracle) fn stable(&self) -> Option<&Stable> {
+        self.stable.as_ref()
+    }
+
+    /// Where a node says that it stands, if it has said so since it started or decided last.
+    pub(in crate::oracle) fn place(&self, node: usize) -> Option<&Place> {
+        self.places.get(node)?.as_ref()
+    }
+
+    /// Whether the last event was the first sending of a frame in which a node says where it
+    /// stands.
+    pub(in crate::oracle) fn announced(&self) -> bool {
+        self.announced
+    }
+
+    /// The last height that every correct node has behind it.
+    pub(in crate::oracle) fn lowest(&self) -> u64 {
+        let correct = (0..self.lives.len()).filter(|node| self.is_correct(*node));
+        correct
+            .map(|node| self.lives[node].height)
+            .min()
+            .unwrap_or(0)
     }
 
     /// What the last event told about own messages of correct nodes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::types::{
-    Block, Commit, CommitSig, Height, Message, Proposal, ValidatorIndex, Vote, VoteKind,
+    Block, Commit, CommitSig, Height, Hrs, Message, Proposal, Time, ValidatorIndex, Vote, VoteKind,
 };
 
 use super::{AHEAD, Ghost};
@@ -12,6 +12,7 @@ use crate::oracle::{
     own::{Act, Slot, Value},
     quorum::Mask,
     seen::HeightSeen,
+    stable::Place,
 };
 
 /// How many early proposals are kept. Only byzantine nodes make any.
@@ -94,6 +95,25 @@ impl Ghost {
                 signature,
             };
             self.see_vote(node, &vote);
+        }
+    }
+
+    /// Notes where a node says that it stands.
+    pub(super) fn note_place(&mut self, now: Time, node: usize, message: &Message) {
+        if let Message::NewRoundStep {
+            height,
+            round,
+            step,
+            ..
+        } = *message
+        {
+            let at = Hrs {
+                height,
+                round,
+                step,
+            };
+            self.places[node] = Some(Place::said(self.places[node], now, at));
+            self.announced = true;
         }
     }
 

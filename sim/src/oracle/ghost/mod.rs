@@ -34,6 +34,7 @@ use crate::{
         quorum::MAX_MEMBERS,
         seen::{DecisionSeen, HeightSeen},
         sets::Sets,
+        stable::{Place, Stable},
     },
     trace::{Event, What},
 };
@@ -65,6 +66,12 @@ pub struct Ghost {
     news: Vec<News>,
     /// The frame sent last: a broadcast is looked at once. Kept, so that its address stays its own.
     last_sent: Option<(usize, Frame)>,
+    /// Where each node says that it stands.
+    places: Vec<Option<Place>>,
+    /// Whether the last event was a node's saying so.
+    announced: bool,
+    /// The stable phase, once it has begun.
+    stable: Option<Stable>,
 }
 
 impl Ghost {
@@ -93,12 +100,21 @@ impl Ghost {
             submitted: BTreeSet::new(),
             news: Vec::new(),
             last_sent: None,
+            places: vec![None; count],
+            announced: false,
+            stable: None,
         }
+    }
+
+    /// The stable phase begins.
+    pub(super) fn stabilise(&mut self, stable: Stable) {
+        self.stable = Some(stable);
     }
 
     /// Takes in the next event.
     pub fn observe(&mut self, event: &Event) {
         self.news.clear();
+        self.announced = false;
         if let What::Submitted { tx } = &event.what {
             self.submitted.insert(ask::start_of(tx));
         }
@@ -111,6 +127,7 @@ impl Ghost {
             What::Appended { lsn, entry } => self.on_appended(event.time, node, *lsn, entry),
             What::Synced { lsn, .. } => self.on_synced(node, *lsn),
             What::Crashed => self.on_crashed(node),
+            What::Halted { .. } => self.places[node] = None,
             What::Started { height, .. } => {
                 self.on_crashed(node);
                 self.reach(height.0 + 1);
@@ -125,7 +142,6 @@ impl Ghost {
             }
             What::Fired { timer: "consensus" } => self.on_timeout(node),
             What::StartRefused { .. }
-            | What::Halted { .. }
             | What::Dropped { .. }
             | What::Fired { .. }
             | What::Rejected { .. }
@@ -135,6 +151,8 @@ impl Ghost {
             | What::FaultEnded(_)
             | What::Disk(_)
             | What::Stored { .. }
+            | What::Connected { .. }
+            | What::Disconnected { .. }
             | What::Healed { .. } => {}
         }
     }
@@ -152,6 +170,7 @@ impl Ghost {
             return;
         };
         for message in contents.messages.iter() {
+            self.note_place(now, node, message);
             let Some((slot, value)) = self.own_message(node, message) else {
                 continue;
             };
@@ -234,6 +253,7 @@ impl Ghost {
     }
 
     fn on_crashed(&mut self, node: usize) {
+        self.places[node] = None;
         for (slot, value) in self.lives[node].crash() {
             self.mark_own(node, slot, value);
         }
@@ -265,6 +285,7 @@ impl Ghost {
 
     /// A node has a height behind it.
     fn on_behind(&mut self, node: usize, height: Height) {
+        self.places[node] = None;
         let life = &mut self.lives[node];
         life.height = life.height.max(height.0);
         self.tip = self.tip.max(height.0);

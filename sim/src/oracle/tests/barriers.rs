@@ -3,7 +3,10 @@
 use engine::types::{Bounded, CommitSig, Message, Round, SyncMessage};
 
 use crate::{
-    oracle::testing::{Chain, History, precommit, prevote, setup},
+    oracle::{
+        Work,
+        testing::{Chain, History, precommit, prevote, setup, tx},
+    },
     trace::What,
 };
 
@@ -126,14 +129,26 @@ fn a_correct_node_that_does_not_start_again_is_found_and_a_byzantine_one_is_not(
 
 #[test]
 fn a_run_without_end_is_found_and_the_last_event_that_is_allowed_is_left_alone() {
-    let most = setup(4, &[]).most_events;
-    let work = |events: u64| {
+    let Work {
+        at_least,
+        per_height,
+    } = setup(4, &[]).work;
+    let work = |heights: u8, events: u64| {
         let mut history = History::new(setup(4, &[]));
-        for _ in 0..events {
+        let mut chain = Chain::new(4);
+        for key in 1..=heights {
+            history.submit(&tx(&[key]));
+            let decision = chain.next(&[&[key]]);
+            history.decide(1, &decision, chain.app.hash());
+        }
+        for _ in history.seq..events {
             history.happens(1, What::Fired { timer: "gossip" });
         }
         history.fired()
     };
-    assert_eq!(work(most - 1), "none");
-    assert_eq!(work(most + 1), "bounded_work");
+    assert_eq!(work(0, at_least - 1), "none");
+    assert_eq!(work(0, at_least + 1), "bounded_work");
+    // Who decides meanwhile has more to do.
+    assert_eq!(work(2, at_least + 2 * per_height - 1), "none");
+    assert_eq!(work(2, at_least + 2 * per_height + 1), "bounded_work");
 }

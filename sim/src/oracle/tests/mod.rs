@@ -10,3 +10,4 @@ mod quorums;
 mod refinement;
 mod sets;
 mod single_node;
+mod stable;

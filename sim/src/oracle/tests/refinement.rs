@@ -89,6 +89,8 @@ impl Told {
                 let by = usize::from(round) % 4;
                 let proposal = self.proposal(by, round, (value, pol));
                 self.history.get(node, &proposal);
+                self.history
+                    .see_parts(node, &self.blocks[usize::from(value)]);
                 self.history.sign(node, &prevote(node, at, self.id(vote)));
             }
             Act::PrevoteNil => {

@@ -64,8 +64,8 @@ fn two_prevotes_with_a_crash_between_them_are_found() {
     assert_eq!(
         history.violation().facts,
         [
-            "0.002s n1 prevote 0101 in round 0",
-            "0.007s n1 prevote nil in round 0"
+            "0.003s n1 prevote 0101 in round 0",
+            "0.008s n1 prevote nil in round 0"
         ]
     );
 }
@@ -282,6 +282,32 @@ fn a_lock_taken_with_the_disk_does_not_hold() {
 }
 
 #[test]
+fn a_new_block_proposed_in_spite_of_a_lock_is_found() {
+    for (block, pol_round, fired) in [
+        (2, None, "valid_value"),
+        (1, None, "valid_value"),
+        (1, Some(0), "none"),
+    ] {
+        let mut history = locked();
+        history.follow(1, (1, 1));
+        history.append(1, &proposal(1, (1, 1), id(block), pol_round));
+        assert_eq!(history.fired(), fired, "{block} {pol_round:?}");
+        assert_eq!(history.judge.checks()["valid_value"], 1);
+    }
+}
+
+#[test]
+fn a_block_with_a_polka_after_the_lock_may_be_proposed() {
+    let mut history = locked();
+    history.get_all(1, &two(prevote, 2, 2));
+    history
+        .get(1, &prevote(0, (1, 2), Some(id(2))))
+        .follow(1, (1, 5));
+    history.append(1, &proposal(1, (1, 5), id(2), Some(2)));
+    assert_eq!(history.fired(), "none");
+}
+
+#[test]
 fn a_prevote_without_a_proposal_is_found() {
     for seen in [
         proposal(0, (1, 0), id(2), None),
@@ -294,6 +320,15 @@ fn a_prevote_without_a_proposal_is_found() {
         history.append(1, &prevote(1, (1, 0), Some(id(1))));
         assert_eq!(history.fired(), "prevote_justified", "{seen}");
     }
+}
+
+#[test]
+fn a_prevote_before_the_block_is_here_is_found() {
+    let mut history = History::new(setup(4, &[]));
+    history.get_alone(1, &proposal(0, (1, 0), id(1), None));
+    history.sign(1, &prevote(1, (1, 0), Some(id(1))));
+    assert_eq!(history.fired(), "prevote_justified");
+    assert!(history.violation().facts[0].contains("had not seen all parts of 0101"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! [`VoteSet`] against a model that keeps a plain list and adds everything up again for each
-//! question.
+//! Properties of votes in any order, and of the rounds that peers may open. That a vote set agrees
+//! with a list of its votes is a fuzz target's business (`fuzz/votes.rs`).
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,6 @@ use super::*;
 const POWERS: [u64; 5] = [1, 2, 3, 1, 2];
 const KIND: VoteKind = VoteKind::Precommit;
 
-/// What may happen to a vote set.
-#[derive(Debug, Clone, Copy)]
-enum Event {
-    /// Validator votes for a block.
-    Vote(u16, Option<BlockId>),
-    /// Peer claims a majority for a block.
-    Claim(u16, Option<BlockId>),
-}
-
 fn choice() -> impl Strategy<Value = Option<BlockId>> {
     prop_oneof![
         Just(None),
@@ -28,130 +19,8 @@ fn choice() -> impl Strategy<Value = Option<BlockId>> {
     ]
 }
 
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        4 => (0u16..5, choice()).prop_map(|(index, block)| Event::Vote(index, block)),
-        1 => (0u16..4, choice()).prop_map(|(peer, block)| Event::Claim(peer, block)),
-    ]
-}
-
-/// Accepted votes and claims in order of arrival; nothing derived is stored but which majority was
-/// first.
-#[derive(Debug, Default)]
-struct Model {
-    /// Each validator's first vote.
-    first: Vec<(u16, Option<BlockId>)>,
-    /// Votes that count for their block.
-    counted: Vec<(u16, Option<BlockId>)>,
-    claims: Vec<(u16, Option<BlockId>)>,
-    majority: Option<Option<BlockId>>,
-}
-
-fn power(votes: impl Iterator<Item = u16>) -> u64 {
-    votes.map(|index| POWERS[usize::from(index)]).sum()
-}
-
-impl Model {
-    fn vote(&mut self, index: u16, block: Option<BlockId>) -> (bool, Option<bool>) {
-        if self.counted.contains(&(index, block)) {
-            return (false, None);
-        }
-        let conflicts = self.first.iter().any(|(i, _)| *i == index);
-        let counts = !conflicts || self.claims.iter().any(|(_, claimed)| *claimed == block);
-        if !conflicts {
-            self.first.push((index, block));
-        }
-        if counts {
-            self.counted.push((index, block));
-        }
-        if self.majority.is_none() && self.for_block(block) * 3 > 18 {
-            self.majority = Some(block);
-        }
-        (true, conflicts.then_some(counts))
-    }
-
-    /// Whether the claim is new; `None` if it contradicts the peer's first.
-    fn claim(&mut self, peer: u16, block: Option<BlockId>) -> Option<bool> {
-        let earlier = self.claims.iter().find(|(p, _)| *p == peer).copied();
-        if earlier.is_none() {
-            self.claims.push((peer, block));
-        }
-        match earlier {
-            None => Some(true),
-            Some((_, claimed)) => (claimed == block).then_some(false),
-        }
-    }
-
-    fn for_block(&self, block: Option<BlockId>) -> u64 {
-        let votes = self.counted.iter().filter(|(_, b)| *b == block);
-        power(votes.map(|(index, _)| *index))
-    }
-
-    fn all(&self) -> u64 {
-        power(self.first.iter().map(|(index, _)| *index))
-    }
-}
-
-fn compare(model: &Model, set: &VoteSet) -> Result<(), TestCaseError> {
-    prop_assert_eq!(set.majority(), model.majority);
-    prop_assert_eq!(set.has_two_thirds_any(), model.all() * 3 > 18);
-    prop_assert_eq!(set.has_all(), model.all() == 9);
-    for index in 0..5u16 {
-        let at = usize::from(index);
-        let first = model.first.iter().find(|(i, _)| *i == index);
-        prop_assert_eq!(set.have().get(at), first.is_some());
-        let in_majority = model
-            .majority
-            .filter(|m| model.counted.contains(&(index, *m)));
-        let shown = in_majority.or(first.map(|(_, block)| *block));
-        prop_assert_eq!(set.vote(at).map(|v| v.block), shown);
-        for block in [None, Some(unseen(1)), Some(unseen(2)), Some(unseen(3))] {
-            let counted = model.counted.contains(&(index, block));
-            prop_assert_eq!(
-                set.vote_for(block, at).map(|v| v.block),
-                counted.then_some(block)
-            );
-            let have = set.have_for(block).is_some_and(|have| have.get(at));
-            prop_assert_eq!(have, counted);
-        }
-    }
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
-
-    #[test]
-    fn a_vote_set_agrees_with_a_list_of_votes(events in prop::collection::vec(event(), 0..40)) {
-        let voters = Voters::new(&POWERS);
-        let (mut set, mut model) = (voters.set(KIND), Model::default());
-        for event in events {
-            match event {
-                Event::Claim(peer, block) => {
-                    let expected = model.claim(peer, block);
-                    let claimed = set.set_peer_majority(PeerId(peer), block);
-                    prop_assert_eq!(claimed.ok(), expected);
-                }
-                Event::Vote(index, block) => {
-                    let vote = voters.vote(KIND, 0, block, index);
-                    let added = voters.add(&mut set, &vote);
-                    let (fresh, conflicting) = model.vote(index, block);
-                    prop_assert_eq!(added == Ok(Added::Duplicate), !fresh);
-                    prop_assert_eq!(added == Ok(Added::New), fresh && conflicting.is_none());
-                    prop_assert_eq!(conflict(added), conflicting);
-                }
-            }
-            compare(&model, &set)?;
-        }
-        if let Some(Some(block)) = model.majority {
-            let commit = set.commit().expect("a majority is a commit");
-            let (chain, validators) = (&voters.chain.chain, &voters.chain.validators);
-            let proved = crate::crypto::verify_commit(
-                &Ed25519, chain, validators, (Height(1), block), &commit,
-            );
-            prop_assert_eq!(proved, Ok(()));
-        }
-    }
 
     #[test]
     fn without_equivocation_the_order_of_votes_does_not_matter(

@@ -1,0 +1,6 @@
+//! `trace_reader` of `sim::fuzz`.
+#![no_main]
+
+use sim::fuzz::TARGETS;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run(TARGETS, "trace_reader", bytes));
