@@ -56,8 +56,8 @@ pub enum StartError {
         "a slot of the sign state is damaged, and the log does not tell what it said: restore it"
     )]
     SlotLost,
-    /// The stored state was written after the end of this height was durable in the log, and the
-    /// log does not hold it: it has lost its end.
+    /// The stored state was written after the end of this height was durable in the log, or its
+    /// block after its records were, and the log does not hold them: it has lost its end.
     #[error("the log has lost the end of height {0}: restore it")]
     EndLost(Height),
     /// The disk belongs to another chain.

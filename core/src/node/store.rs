@@ -414,7 +414,12 @@ fn open_log(
         return Ok((log, behind, replayed.entries));
     }
     // The block was stored, but its end of height was not: what the log holds behind `behind` is
-    // decided.
+    // decided. Without any record there, durable ones are lost, and an end written here could not
+    // be told from the one before it, which has the same last record.
+    if replayed.entries.is_empty() {
+        log.close(storage)?;
+        return Err(StartError::EndLost(height));
+    }
     let ended = end_height(storage, &mut log, height)?;
     Ok((log, ended, Vec::new()))
 }

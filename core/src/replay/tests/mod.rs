@@ -1,6 +1,7 @@
 //! Tests of the replay room on the data of a single validator. Helpers here, situations beside it.
 
 mod args;
+mod log;
 mod overlay;
 mod pruned;
 mod start;
@@ -83,6 +84,16 @@ fn disk_of(heights: u64, stop: Stop) -> MemoryStorage {
 
 /// The disk of one that keeps only so many blocks.
 fn disk_keeping(heights: u64, stop: Stop, retain_blocks: Option<u64>) -> MemoryStorage {
+    disk_beginning_with(tx(1), heights, stop, retain_blocks)
+}
+
+/// The disk of one whose first block has this transaction.
+fn disk_beginning_with(
+    first: Tx,
+    heights: u64,
+    stop: Stop,
+    retain_blocks: Option<u64>,
+) -> MemoryStorage {
     let mut disk = MemoryStorage::default();
     let options = wal::Options {
         preallocate_bytes: 0,
@@ -110,7 +121,7 @@ fn disk_keeping(heights: u64, stop: Stop, retain_blocks: Option<u64>) -> MemoryS
         heights,
         stop,
     };
-    solo.input(Input::Submit(tx(1)));
+    solo.input(Input::Submit(first));
     solo.run();
     solo.disk.restart();
     solo.disk

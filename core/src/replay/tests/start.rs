@@ -4,11 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{overlay::ReadOnlyDisk, *};
-use crate::{
-    node::{Entry, Record},
-    privval::{SignFile, SignSlot, SignState, SignStep},
-    types::{BlockId, Lsn, Message, Round, Signature, Step},
-};
+use crate::{privval::SignFile, types::BlockId};
 
 const STOPS: [(u64, Stop); 5] = [
     (0, Stop::Decided),
@@ -252,118 +248,6 @@ fn genesis_block() -> Block {
         Vec::new(),
         None,
     )
-}
-
-/// A disk on which the record of an own message is changed; the log is written anew.
-fn with_changed_log(stop: Stop, mut change: impl FnMut(&mut Entry)) -> MemoryStorage {
-    let mut disk = disk_of(1, stop);
-    let recording = Recording::read(&mut disk, DIR).unwrap();
-    let log = format!("{DIR}/wal");
-    disk.remove_dir_all(&log).unwrap();
-    let options = wal::Options {
-        preallocate_bytes: 0,
-        ..wal::Options::default()
-    };
-    let mut log = wal::create(&mut disk, &log, b"test", options).unwrap();
-    for part in recording.parts {
-        for (lsn, mut entry) in part.records {
-            change(&mut entry);
-            let (index, data) = (lsn.0, entry.encode());
-            let entry = wal::Entry {
-                index,
-                term: 0,
-                data,
-            };
-            log.append(&mut disk, &[entry]).unwrap();
-        }
-        if part.ended {
-            let (index, term) = (log.last_index().unwrap(), part.height.0);
-            log.save_snapshot(&mut disk, &wal::Snapshot { index, term })
-                .unwrap();
-        }
-    }
-    log.close(&mut disk).unwrap();
-    disk.restart();
-    disk
-}
-
-#[test]
-fn an_own_message_that_the_node_did_not_ask_for_is_a_mismatch() {
-    let mut vote_for_nil = |entry: &mut Entry| {
-        if let Record::Own { messages } = &mut entry.record
-            && let [Message::Vote(vote)] = messages.as_mut_slice()
-        {
-            vote.block = None;
-            let bytes = vote.sign_bytes(&genesis().chain);
-            vote.signature = key().sign(&bytes);
-        }
-    };
-    let mut disk = with_changed_log(Stop::Idle, &mut vote_for_nil);
-    let refused = verify(&mut disk).unwrap_err();
-    let ReplayFailed::Mismatch(mismatch) = &refused else {
-        panic!("{refused}");
-    };
-    assert_eq!((mismatch.height, mismatch.what), (Height(1), "own message"));
-    assert!(mismatch.record.is_some());
-    assert!(refused.is_mismatch());
-}
-
-#[test]
-fn a_recorded_step_that_the_node_does_not_take_is_a_mismatch() {
-    let mut disk = with_changed_log(Stop::Idle, |entry| {
-        if let Record::Step(at) = &mut entry.record
-            && at.step == Step::Prevote
-        {
-            at.round = Round(9);
-        }
-    });
-    let refused = verify(&mut disk).unwrap_err();
-    let ReplayFailed::Mismatch(mismatch) = &refused else {
-        panic!("{refused}");
-    };
-    assert_eq!((mismatch.height, mismatch.what), (Height(1), "step"));
-    assert!(mismatch.expected.contains("/9/"), "{}", mismatch.expected);
-}
-
-#[test]
-fn a_signature_that_is_not_the_nodes_own_is_a_mismatch() {
-    let mut disk = with_changed_log(Stop::Idle, |entry| {
-        if let Record::Own { messages } = &mut entry.record
-            && let [Message::Vote(vote)] = messages.as_mut_slice()
-        {
-            vote.signature = Signature([3; 64]);
-        }
-    });
-    let refused = verify(&mut disk).unwrap_err();
-    assert!(refused.to_string().contains("signature"), "{refused}");
-}
-
-#[test]
-fn a_release_of_what_was_never_signed_is_a_mismatch() {
-    let mut disk = with_changed_log(Stop::Idle, |entry| {
-        if let Record::Released(own) = &mut entry.record {
-            *own = Lsn(0);
-        }
-    });
-    let refused = verify(&mut disk).unwrap_err();
-    assert!(refused.to_string().contains("released"), "{refused}");
-}
-
-#[test]
-fn a_sign_state_that_the_log_does_not_know_is_refused() {
-    let slot = SignSlot {
-        height: Height(4),
-        round: Round(7),
-        step: SignStep::Prevote,
-    };
-    let mut sign = SignState::default();
-    sign.adopt(slot, vec![1], Signature([1; 64]));
-    let mut disk = disk_of(3, Stop::Idle);
-    let (mut file, _) = SignFile::open(&mut disk, DIR).unwrap();
-    file.write(&mut disk, &sign).unwrap();
-    disk.restart();
-    let refused = verify(&mut disk).unwrap_err();
-    assert!(matches!(refused, ReplayFailed::Signed(_)), "{refused}");
 }
 
 #[test]

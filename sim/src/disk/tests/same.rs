@@ -1,7 +1,10 @@
-//! The same operations on the simulated disk, on plain memory and on real files give the same
-//! answers, call by call.
+//! The same operations on the simulated disk, on plain memory, on real files and in a copy-on-write
+//! view give the same answers, call by call.
 
-use engine::storage::{MemoryStorage, RealStorage};
+use engine::{
+    replay::Overlay,
+    storage::{MemoryStorage, RealStorage},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -61,13 +64,33 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     proptest::collection::vec(op, 1..60)
 }
 
-/// A storage and the files that were opened on it, in order.
+/// A storage, where the paths begin, and the files that were opened on it, in order.
 struct Side<'a> {
     storage: &'a mut dyn Storage,
+    root: &'static str,
     files: Vec<FileId>,
 }
 
-impl Side<'_> {
+impl<'a> Side<'a> {
+    fn new(storage: &'a mut dyn Storage, root: &'static str) -> Self {
+        let files = Vec::new();
+        Self {
+            storage,
+            root,
+            files,
+        }
+    }
+
+    fn path(&self, number: usize) -> String {
+        format!("{}{}", self.root, PATHS[number])
+    }
+
+    fn close_all(mut self) {
+        for file in std::mem::take(&mut self.files) {
+            self.storage.close(file).unwrap();
+        }
+    }
+
     /// An open file, if there is one: of two sides that answered alike, the same.
     fn file(&self, nth: usize) -> Option<FileId> {
         let last = self.files.len().checked_sub(1)?;
@@ -84,7 +107,10 @@ impl Side<'_> {
             | StorageError::Locked { .. }
             | StorageError::Interrupted { .. }
             | StorageError::NoSpace { .. }
-            | StorageError::Crashed => error.to_string(),
+            | StorageError::Crashed => {
+                let text = error.to_string();
+                text.strip_prefix(self.root).unwrap_or(&text).to_owned()
+            }
         })
     }
 
@@ -92,23 +118,26 @@ impl Side<'_> {
         let none = || Ok("no file is open".to_owned());
         let done = |()| "done".to_owned();
         match op {
-            Op::CreateDir(path) => self.storage.create_dir(PATHS[path]).map(done),
-            Op::List(path) => Ok(self.storage.list(PATHS[path])?.join(" ")),
+            Op::CreateDir(path) => self.storage.create_dir(&self.path(path)).map(done),
+            Op::List(path) => Ok(self.storage.list(&self.path(path))?.join(" ")),
             Op::Create(path) => {
-                let file = self.storage.create(PATHS[path])?;
+                let file = self.storage.create(&self.path(path))?;
                 self.files.push(file);
                 Ok("created".to_owned())
             }
             Op::Open(path, write) => {
                 let access = if write { Access::Write } else { Access::Read };
-                let file = self.storage.open(PATHS[path], access)?;
+                let file = self.storage.open(&self.path(path), access)?;
                 self.files.push(file);
                 Ok("opened".to_owned())
             }
-            Op::Rename(from, to) => self.storage.rename(PATHS[from], PATHS[to]).map(done),
-            Op::Remove(path) => self.storage.remove(PATHS[path]).map(done),
-            Op::RemoveDirAll(path) => self.storage.remove_dir_all(PATHS[path]).map(done),
-            Op::SyncDir(path) => self.storage.sync_dir(PATHS[path]).map(done),
+            Op::Rename(from, to) => self
+                .storage
+                .rename(&self.path(from), &self.path(to))
+                .map(done),
+            Op::Remove(path) => self.storage.remove(&self.path(path)).map(done),
+            Op::RemoveDirAll(path) => self.storage.remove_dir_all(&self.path(path)).map(done),
+            Op::SyncDir(path) => self.storage.sync_dir(&self.path(path)).map(done),
             Op::Lock(nth) => self
                 .file(nth)
                 .map_or_else(none, |f| self.storage.lock(f).map(done)),
@@ -162,11 +191,38 @@ proptest! {
         let (mut simulated, mut plain) = (disk(), MemoryStorage::default());
         let mut real = RealStorage::new(root.path());
         let storages: [&mut dyn Storage; 3] = [&mut simulated, &mut plain, &mut real];
-        let mut sides = storages.map(|storage| Side { storage, files: Vec::new() });
+        let mut sides = storages.map(|storage| Side::new(storage, ""));
         for op in ops {
             let answers = sides.each_mut().map(|side| side.answer(op));
             prop_assert_eq!(&answers[0], &answers[1], "memory, at {:?}", op);
             prop_assert_eq!(&answers[0], &answers[2], "real files, at {:?}", op);
         }
+    }
+    #[test]
+    fn a_view_answers_like_a_copy_and_leaves_the_original_alone(before in ops(), ops in ops()) {
+        let (mut original, mut copy) = (MemoryStorage::default(), MemoryStorage::default());
+        original.create_dir("old").unwrap();
+        for (storage, root) in [(&mut original, "old/"), (&mut copy, "")] {
+            let mut side = Side::new(storage, root);
+            for op in &before {
+                side.answer(*op);
+            }
+            side.close_all();
+        }
+        let untouched = original.clone();
+        let mut overlay = Overlay::new(&mut original, "old", "new").unwrap();
+        let (mut view, mut copy) = (Side::new(&mut overlay, "new/"), Side::new(&mut copy, ""));
+        for op in ops {
+            // A view has one user and takes no locks; it renames no directories.
+            let from = if let Op::Rename(from, _) = op { Some(from) } else { None };
+            let directory = from.is_some_and(|from| copy.storage.list(PATHS[from]).is_ok());
+            if directory || matches!(op, Op::Lock(_)) {
+                continue;
+            }
+            prop_assert_eq!(view.answer(op), copy.answer(op), "at {:?}", op);
+        }
+        view.close_all();
+        drop(overlay);
+        prop_assert_eq!(original, untouched);
     }
 }
