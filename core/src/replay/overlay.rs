@@ -4,7 +4,7 @@
 //! Of the storage below it calls only what reads. What was changed is gone with the view, and every
 //! file it had open below is closed, on every path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::storage::{Access, FileId, Storage, StorageError, read_file, read_full};
 
@@ -40,6 +40,7 @@ enum Source {
 #[derive(Debug)]
 struct Handle {
     path: String,
+    access: Access,
     source: Source,
 }
 
@@ -146,10 +147,11 @@ impl<'a> Overlay<'a> {
         }
         let mut above = parent(path);
         while let Some(dir) = above {
-            if self.upper.contains_key(dir) {
-                return Err(not_found(path));
+            match self.upper.get(dir) {
+                Some(Upper::File(_)) => return Err(failure(path, "not in a directory")),
+                Some(Upper::Dir | Upper::Gone) => return Err(not_found(path)),
+                None => above = parent(dir),
             }
-            above = parent(dir);
         }
         let below = self.path_below(path).ok_or_else(|| not_found(path))?;
         match self.below.list(&below) {
@@ -174,6 +176,10 @@ impl<'a> Overlay<'a> {
             }
             Err(error) => return Err(error),
         }
+        self.check_parent(path)
+    }
+
+    fn check_parent(&mut self, path: &str) -> Result<(), StorageError> {
         match parent(path).map(|dir| self.find(dir)).transpose()? {
             None | Some(Found::New | Found::Dir(_)) => Ok(()),
             Some(Found::Own(_) | Found::Below(_)) => Err(failure(path, "not in a directory")),
@@ -188,11 +194,15 @@ impl<'a> Overlay<'a> {
         file
     }
 
-    fn add_handle(&mut self, path: &str, source: Source) -> FileId {
+    fn add_handle(&mut self, path: &str, access: Access, source: Source) -> FileId {
         let id = self.next_handle;
         self.next_handle += 1;
-        let path = path.to_owned();
-        self.handles.insert(id, Handle { path, source });
+        let handle = Handle {
+            path: path.to_owned(),
+            access,
+            source,
+        };
+        self.handles.insert(id, handle);
         FileId(id)
     }
 
@@ -203,17 +213,27 @@ impl<'a> Overlay<'a> {
             .ok_or_else(|| failure("", "the file is not open"))
     }
 
-    /// The bytes of a file that is about to change, copied from below the first time.
-    fn own(&mut self, file: FileId) -> Result<&mut Vec<u8>, StorageError> {
-        let copy = match self.source(file)? {
-            Source::Own(copy) => copy,
-            Source::Below(_) => {
-                let path = self.handles.get(&file.0).map(|h| h.path.clone());
-                self.copy_up(&path.unwrap_or_default())?
-            }
-        };
+    /// The bytes of a copy.
+    fn own(&mut self, copy: u64) -> Result<&mut Vec<u8>, StorageError> {
         let missing = || failure("", "the file is gone");
         self.files.get_mut(&copy).ok_or_else(missing)
+    }
+
+    /// The bytes of a file that is about to change, copied from below the first time.
+    fn writable(&mut self, file: FileId) -> Result<&mut Vec<u8>, StorageError> {
+        let source = self.source(file)?;
+        let handle = self.handles.get(&file.0);
+        let path = handle.map_or("", |handle| &handle.path).to_owned();
+        if handle.is_some_and(|handle| handle.access == Access::Read) {
+            return Err(failure(&path, "the file is open for reading only"));
+        }
+        match source {
+            Source::Own(copy) => self.own(copy),
+            Source::Below(_) => {
+                let copy = self.copy_up(&path)?;
+                self.own(copy)
+            }
+        }
     }
 
     /// Copies a file from below; all handles on it see the copy from now on.
@@ -232,6 +252,20 @@ impl<'a> Overlay<'a> {
             self.below.close(file)?;
         }
         Ok(copy)
+    }
+
+    /// Before a name goes, or a directory with all below it: who has such a file open goes on with
+    /// a copy of it, for the name will stand for something else.
+    fn keep_for_handles(&mut self, path: &str) -> Result<(), StorageError> {
+        let below = format!("{path}/");
+        let goes = |name: &str| name == path || name.starts_with(&below);
+        let open = (self.handles.values())
+            .filter(|h| matches!(h.source, Source::Below(_)) && goes(&h.path));
+        let open: BTreeSet<String> = open.map(|handle| handle.path.clone()).collect();
+        for path in open {
+            self.copy_up(&path)?;
+        }
+        Ok(())
     }
 
     /// Forgets what was changed below a directory that is removed.
@@ -276,17 +310,17 @@ impl Storage for Overlay<'_> {
     fn create(&mut self, path: &str) -> Result<FileId, StorageError> {
         self.check_free(path)?;
         let file = self.add_file(path, Vec::new());
-        Ok(self.add_handle(path, Source::Own(file)))
+        Ok(self.add_handle(path, Access::Write, Source::Own(file)))
     }
 
-    fn open(&mut self, path: &str, _access: Access) -> Result<FileId, StorageError> {
+    fn open(&mut self, path: &str, access: Access) -> Result<FileId, StorageError> {
         let source = match self.find(path)? {
             Found::New | Found::Dir(_) => return Err(failure(path, "is a directory")),
             Found::Own(file) => Source::Own(file),
             // For reading only, whatever it is wanted for: the first write makes a copy.
             Found::Below(below) => Source::Below(self.below.open(&below, Access::Read)?),
         };
-        Ok(self.add_handle(path, source))
+        Ok(self.add_handle(path, access, source))
     }
 
     /// The view has one user, and takes no locks below.
@@ -305,21 +339,21 @@ impl Storage for Overlay<'_> {
 
     fn len(&mut self, file: FileId) -> Result<u64, StorageError> {
         match self.source(file)? {
-            Source::Own(_) => Ok(self.own(file)?.len() as u64),
+            Source::Own(copy) => Ok(self.own(copy)?.len() as u64),
             Source::Below(file) => self.below.len(file),
         }
     }
 
     fn set_len(&mut self, file: FileId, len: u64) -> Result<(), StorageError> {
         let len = usize::try_from(len).map_err(|_| failure("", "does not fit into memory"))?;
-        self.own(file)?.resize(len, 0);
+        self.writable(file)?.resize(len, 0);
         Ok(())
     }
 
     fn read_at(&mut self, file: FileId, at: u64, to: &mut [u8]) -> Result<usize, StorageError> {
         match self.source(file)? {
-            Source::Own(_) => {
-                let bytes = self.own(file)?;
+            Source::Own(copy) => {
+                let bytes = self.own(copy)?;
                 let start = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 let taken = to.len().min(bytes.len() - start);
                 to[..taken].copy_from_slice(&bytes[start..start + taken]);
@@ -331,12 +365,14 @@ impl Storage for Overlay<'_> {
 
     fn write_at(&mut self, file: FileId, at: u64, data: &[u8]) -> Result<usize, StorageError> {
         let start = usize::try_from(at).map_err(|_| failure("", "does not fit into memory"))?;
-        let bytes = self.own(file)?;
+        let bytes = self.writable(file)?;
         let end = start.saturating_add(data.len());
-        if bytes.len() < end {
-            bytes.resize(end, 0);
+        if !data.is_empty() {
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes[start..end].copy_from_slice(data);
         }
-        bytes[start..end].copy_from_slice(data);
         Ok(data.len())
     }
 
@@ -370,14 +406,12 @@ impl Storage for Overlay<'_> {
                     path: to.to_owned(),
                 });
             }
-            Ok(Found::Own(_) | Found::Below(_)) | Err(StorageError::NotFound { .. }) => {}
+            Ok(Found::Own(_) | Found::Below(_)) => self.keep_for_handles(to)?,
+            Err(StorageError::NotFound { .. }) => self.check_parent(to)?,
             Err(error) => return Err(error),
         }
         self.upper.insert(from.to_owned(), Upper::Gone);
         self.upper.insert(to.to_owned(), Upper::File(file));
-        for handle in self.handles.values_mut().filter(|h| h.path == from) {
-            to.clone_into(&mut handle.path);
-        }
         Ok(())
     }
 
@@ -385,6 +419,7 @@ impl Storage for Overlay<'_> {
         match self.find(path)? {
             Found::New | Found::Dir(_) => Err(failure(path, "is a directory")),
             Found::Own(_) | Found::Below(_) => {
+                self.keep_for_handles(path)?;
                 self.upper.insert(path.to_owned(), Upper::Gone);
                 Ok(())
             }
@@ -395,6 +430,7 @@ impl Storage for Overlay<'_> {
         match self.find(path)? {
             Found::Own(_) | Found::Below(_) => Err(failure(path, "not a directory")),
             Found::New | Found::Dir(_) => {
+                self.keep_for_handles(path)?;
                 self.forget_below(path);
                 self.upper.insert(path.to_owned(), Upper::Gone);
                 Ok(())

@@ -85,6 +85,19 @@ impl<'a> Side<'a> {
         format!("{}{}", self.root, PATHS[number])
     }
 
+    /// All that is stored, in words.
+    fn everything(&mut self) -> Vec<String> {
+        let paths = 0..PATHS.len();
+        let found = paths.map(|number| {
+            let path = self.path(number);
+            match self.storage.list(&path) {
+                Ok(names) => format!("{path}: {names:?}"),
+                Err(_) => format!("{path}: {:?}", read_file(self.storage, &path)),
+            }
+        });
+        found.collect()
+    }
+
     fn close_all(mut self) {
         for file in std::mem::take(&mut self.files) {
             self.storage.close(file).unwrap();
@@ -107,10 +120,7 @@ impl<'a> Side<'a> {
             | StorageError::Locked { .. }
             | StorageError::Interrupted { .. }
             | StorageError::NoSpace { .. }
-            | StorageError::Crashed => {
-                let text = error.to_string();
-                text.strip_prefix(self.root).unwrap_or(&text).to_owned()
-            }
+            | StorageError::Crashed => error.to_string(),
         })
     }
 
@@ -209,7 +219,7 @@ proptest! {
             }
             side.close_all();
         }
-        let untouched = original.clone();
+        let untouched = Side::new(&mut original, "old/").everything();
         let mut overlay = Overlay::new(&mut original, "old", "new").unwrap();
         let (mut view, mut copy) = (Side::new(&mut overlay, "new/"), Side::new(&mut copy, ""));
         for op in ops {
@@ -219,10 +229,13 @@ proptest! {
             if directory || matches!(op, Op::Lock(_)) {
                 continue;
             }
-            prop_assert_eq!(view.answer(op), copy.answer(op), "at {:?}", op);
+            // The same error may name another path: that of the original, or of a part of it.
+            let (seen, expected) = (view.answer(op), copy.answer(op));
+            let seen = seen.rsplit(": ").next();
+            prop_assert_eq!(seen, expected.rsplit(": ").next(), "at {:?}", op);
         }
         view.close_all();
         drop(overlay);
-        prop_assert_eq!(original, untouched);
+        prop_assert_eq!(Side::new(&mut original, "old/").everything(), untouched);
     }
 }
