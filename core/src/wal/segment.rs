@@ -59,7 +59,8 @@ pub(super) struct Tail {
     pub(super) chain: u32,
     /// Where the last record ends.
     pub(super) end: u64,
-    /// Something other than zeros follows and must be cut before the next record is written.
+    /// What follows must be cut before the next record is written: something other than zeros, or
+    /// so many that frames of format 1 would leave a rest that is too short for a length.
     pub(super) dirty: bool,
     pub(super) torn: Option<TornTail>,
 }
@@ -345,13 +346,15 @@ impl Walk {
             bytes: written - self.offset,
             fully_written: stop.is_some_and(|stop| !stop.unwritten),
         };
+        let zeros = self.window.len().saturating_sub(self.offset);
+        let leaves_rest = self.format == Format::Etcd && !zeros.is_multiple_of(8);
         Ok(Tail {
             segment: self.name,
             format: self.format,
             metadata: self.metadata.unwrap_or_default(),
             chain: self.chain,
             end: self.offset,
-            dirty: torn || written > self.offset,
+            dirty: torn || written > self.offset || leaves_rest,
             torn: torn.then_some(torn_tail),
         })
     }

@@ -199,6 +199,23 @@ fn format_1_reads_to_a_zero_length_and_clears_what_is_behind_it() {
 }
 
 #[test]
+fn format_1_is_written_on_in_front_of_any_number_of_zeros() {
+    // A rest of fewer than 8 bytes behind the last record would be read as a torn length.
+    for zeros in 8..=80 {
+        let mut disk = log_with(Format::Etcd, 3);
+        edit(&mut disk, &first(), |bytes| {
+            bytes.resize(bytes.len() + zeros, 0);
+        });
+        let (replayed, mut log) = reopen(&mut disk).unwrap();
+        assert_eq!(replayed.entries, entries(0..=2));
+        log.save(&mut disk, None, &[entry(3)]).unwrap();
+        log.close(&mut disk).unwrap();
+        let read = reopen(&mut disk).map(|(replayed, _)| replayed.entries);
+        assert_eq!(read, Ok(entries(0..=3)), "{zeros} zeros");
+    }
+}
+
+#[test]
 fn a_segment_that_lost_its_header_is_damaged() {
     for format in [Format::Etcd, Format::Native] {
         let mut disk = log_with(format, 3);
