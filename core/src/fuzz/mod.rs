@@ -49,10 +49,3 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("gossip_receive", inputs::gossip_receive),
     ("consensus_inputs", inputs::consensus_inputs),
 ];
-
-/// The target of a name.
-#[must_use]
-pub fn target(name: &str) -> Option<Target> {
-    let found = TARGETS.iter().find(|(known, _)| *known == name);
-    found.map(|(_, target)| *target)
-}

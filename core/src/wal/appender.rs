@@ -268,12 +268,6 @@ impl Appender {
         self.last_index
     }
 
-    /// The last written state.
-    #[must_use]
-    pub fn state(&self) -> Option<&HardState> {
-        self.state.as_ref()
-    }
-
     /// The locked segments in order. The last one is written to.
     pub fn segments(&self) -> impl Iterator<Item = SegmentName> {
         self.segments.iter().map(|segment| segment.name)
