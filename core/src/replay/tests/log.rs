@@ -1,6 +1,6 @@
 //! Logs that say something else than the data beside them, or than any node would write.
 
-use super::*;
+use super::{super::signer::own_messages, *};
 use crate::{
     node::{Entry, Record, StartError},
     privval::{SignFile, SignSlot, SignState, SignStep},
@@ -223,20 +223,13 @@ fn heights_and_records_follow_each_other() {
 
 #[test]
 fn a_sign_state_that_signed_otherwise_than_the_log_is_refused() {
-    let last = |disk: &mut MemoryStorage| {
-        let recording = Recording::read(disk, DIR).unwrap();
-        let own = recording.unfinished().iter();
-        let messages = own.filter_map(|(_, entry)| match &entry.record {
-            Record::Own { messages } => messages.last().cloned(),
-            _ => None,
-        });
-        let Some(Message::Vote(vote)) = messages.last() else {
-            panic!("no vote in the unfinished height");
-        };
-        vote
-    };
     let mut disk = disk_of(1, Stop::Decided);
-    let vote = last(&mut disk);
+    let recording = Recording::read(&mut disk, DIR).unwrap();
+    let records = recording.unfinished().iter().rev();
+    let mut own = records.flat_map(|(_, entry)| own_messages(entry));
+    let Some(Message::Vote(vote)) = own.next() else {
+        panic!("no vote in the unfinished height");
+    };
     let slot = SignSlot {
         height: vote.height,
         round: vote.round,
